@@ -1,0 +1,1 @@
+"""How a job is done. `base` is the manual; `upstream` and `local` are the two we ship."""

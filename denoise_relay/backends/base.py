@@ -1,0 +1,96 @@
+"""What a backend is: the manual for writing one (see also docs/adding-a-backend.md)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from django.core.checks import CheckMessage
+
+from denoise_relay.conf import RelaySettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """The facts of a job when a runner takes it, maybe after another runner died with it."""
+
+    job: UUID
+    #: A readable local file; the runner fetched it where the storage is remote.
+    source: Path
+    #: Lower-case, no dot: `wav`, `mp4`…
+    extension: str
+    size_bytes: int
+    #: Submissions begun so far. Not 0 and no `upstream_id`: the last one's outcome is unknown.
+    attempt: int
+    #: When the last submission began (its intent was committed).
+    submitted_at: datetime | None
+    #: The backend's own id of the job, once `Run.accepted` has committed it.
+    upstream_id: str
+    #: Where a backend may write its result; the runner deletes it afterwards.
+    workspace: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How a job ended well: a file in the workspace to store, or a URL to pass through."""
+
+    file: Path | None = None
+    url: str = ""
+
+
+class Run(Protocol):
+    """What a backend may say while it works. Every method is fenced: each raises `LeaseLost`
+    when the job is no longer ours, and the backend lets that pass."""
+
+    @property
+    def assignment(self) -> Assignment: ...
+
+    def report(self, pct: float, message: str) -> None:
+        """Tell how far the work is. Cheap, never blocks, may be called at any rate: the
+        recorder keeps the latest. A falling `pct` is shown as the highest so far."""
+
+    async def submitting(self) -> int:
+        """Commit the intent to submit, as a new attempt, and return its number (1, 2…).
+        Returns after the commit: only then may the first byte leave (DESIGN invariant 6)."""
+
+    async def accepted(self, upstream_id: str) -> None:
+        """Commit that the work has been taken; a later runner finds it in the assignment."""
+
+
+class Backend(ABC):
+    """Does jobs. One instance per process, used from one event loop, many `run`s at a time."""
+
+    name: ClassVar[str]
+    """Short, stable; in the admin, logs and metrics."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        self.settings = settings
+
+    @property
+    def capacity(self) -> int:
+        """How many `run`s one process may have at a time; further jobs stay queued and see
+        their place. Default: `MAX_ACTIVE_JOBS`."""
+        return self.settings.MAX_ACTIVE_JOBS
+
+    @abstractmethod
+    async def run(self, run: Run) -> Result:
+        """Do the job, from wherever its assignment says it stands, and return the result.
+
+        Raise `JobFailed` to end the job with words for a person. Anything transient is
+        yours to retry, with back-off; the runner ends the job at its deadline by
+        cancelling you. Cancellation also means "lease lost" and "process stopping": free
+        what you hold, let `CancelledError` pass, and expect another runner to go on.
+        """
+
+    async def aclose(self) -> None:
+        """Free what the instance holds. Called once, when the process's supervisor stops."""
+
+    @classmethod
+    def check(cls, settings: RelaySettings) -> Sequence[CheckMessage]:
+        """System-check messages about this backend's configuration; no I/O beyond the disk."""
+        return []

@@ -1,0 +1,183 @@
+"""The one setting `DENOISE_RELAY`: defaults, types, reading and validation.
+
+`relay_settings()` is read where a value is used, never at import, and its cache is
+cleared by `setting_changed`. What is wrong is reported by `problems()` (system checks,
+`checks.py`) and falls back to the default here, so that a check can run at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+PREFIX = "DENOISE_RELAY"
+SHORT_BACKENDS = {
+    "upstream": "denoise_relay.backends.upstream.UpstreamBackend",
+    "local": "denoise_relay.backends.local.LocalBackend",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaySettings:
+    """Every key of `DENOISE_RELAY` with its default. Times in seconds, sizes in bytes."""
+
+    #: `upstream`, `local`, or the dotted path of a `backends.base.Backend`.
+    BACKEND: str = "upstream"
+    #: Base URL of a server that speaks the contract.
+    UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
+    #: Sent to UPSTREAM_URL as `x-api-key`, and to nobody else.
+    API_KEY: str = ""
+    #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
+    WORKER: str = "embedded"
+    #: Jobs that one process runs at a time; a backend may allow fewer.
+    MAX_ACTIVE_JOBS: int = 100
+    #: Local engines at a time in one process; 0 means one for each core.
+    MAX_ENGINES: int = 0
+    #: Processing events journaled for one job in one second, at the most.
+    EVENTS_PER_SECOND: float = 10.0
+    #: How long a process may be silent before another takes its jobs.
+    LEASE_SECONDS: float = 15.0
+    #: Silence after which an upstream stream counts as dead.
+    UPSTREAM_SILENCE_SECONDS: float = 60.0
+    #: Inactivity after which our own SSE closes (the contract's 15 minutes).
+    STREAM_IDLE_SECONDS: float = 900.0
+    #: From the first runner to the last moment; then the job ends with an error.
+    JOB_DEADLINE_SECONDS: float = 7200.0
+    #: Largest file accepted.
+    MAX_UPLOAD_BYTES: int = 200 * 1024 * 1024
+    #: Longest recording accepted.
+    MAX_DURATION_SECONDS: float = 900.0
+    #: Largest result downloaded from upstream.
+    MAX_RESULT_BYTES: int = 2 * 1024 * 1024 * 1024
+    #: How long to look for a submission whose answer was lost, before ON_LOST_SUBMISSION.
+    SUBMISSION_GRACE_SECONDS: float = 30.0
+    #: `resubmit` (may bill twice) or `fail`.
+    ON_LOST_SUBMISSION: str = "resubmit"
+    #: Keep results in our own storage; false passes the upstream's URL through.
+    STORE_RESULTS: bool = True
+    #: Hosts (`name` or `name:port`) whose results may come from private addresses.
+    ALLOWED_RESULT_HOSTS: tuple[str, ...] = ()
+    #: Dotted path of `policy(viewer, job, action) -> bool`.
+    ACCESS_POLICY: str = "denoise_relay.access.default_policy"
+    #: Days after which `denoise_prune` deletes ended jobs; 0 keeps them.
+    RETENTION_DAYS: int = 0
+    #: How often one process asks the journal whether its viewers missed something.
+    POSITION_CHECK_SECONDS: float = 10.0
+    #: Jobs that one socket may watch.
+    MAX_WATCHES: int = 100
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(RelaySettings)}
+_CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
+_MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
+
+
+def _problem(key: str, value: Any) -> str:
+    """Say what is wrong with one value, or nothing."""
+    default = _FIELDS[key].default
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "must be True or False"
+    if isinstance(default, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        if isinstance(default, int) and not float(value).is_integer():
+            return "must be a whole number"
+        if not 0 <= value < float("inf") or (value == 0 and key not in _MAY_BE_ZERO):
+            return "must be positive"
+        return ""
+    if isinstance(default, tuple):
+        if isinstance(value, str) or not all(isinstance(item, str) for item in value or ()):
+            return "must be a list of strings"
+        return ""
+    if not isinstance(value, str):
+        return "must be a string"
+    if key in _CHOICES and value not in _CHOICES[key]:
+        return f"must be one of {', '.join(_CHOICES[key])}"
+    if key == "BACKEND" and value not in SHORT_BACKENDS and "." not in value:
+        return "must be upstream, local or a dotted path"
+    if key == "UPSTREAM_URL":
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return "must be an http or https URL"
+    return ""
+
+
+def configured() -> Mapping[str, Any]:
+    """The dict as the site wrote it."""
+    value = getattr(settings, PREFIX, {})
+    return value if isinstance(value, Mapping) else {}
+
+
+def problems() -> Iterator[tuple[str, str]]:
+    """Yield `(key, what is wrong)`; unknown keys say which ones exist."""
+    value = getattr(settings, PREFIX, {})
+    if not isinstance(value, Mapping):
+        yield PREFIX, f"must be a dict, not {type(value).__name__}"
+        return
+    for key, item in value.items():
+        if key not in _FIELDS:
+            yield str(key), f"is unknown; known keys: {', '.join(sorted(_FIELDS))}"
+        elif problem := _problem(key, item):
+            # The value of a key may be a secret that was put in the wrong place.
+            shown = "" if key == "API_KEY" else f", not {item!r}"
+            yield key, problem + shown
+
+
+def _coerce(key: str, value: Any) -> Any:
+    default = _FIELDS[key].default
+    return tuple(value) if isinstance(default, tuple) else type(default)(value)
+
+
+@functools.cache
+def relay_settings() -> RelaySettings:
+    """The settings in force."""
+    given = configured()
+    known = {key: given[key] for key in _FIELDS if key in given}
+    return RelaySettings(
+        **{key: _coerce(key, value) for key, value in known.items() if not _problem(key, value)}
+    )
+
+
+def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read `DENOISE_RELAY_<KEY>` variables into a dict for `DENOISE_RELAY`, by each key's type.
+
+    What cannot be read is passed on as it is, so that the system checks report it.
+    """
+    found: dict[str, Any] = {}
+    for name, text in environ.items():
+        key = name.removeprefix(f"{PREFIX}_")
+        if key != name and key in _FIELDS:
+            found[key] = _parse(_FIELDS[key].default, text.strip())
+    return found
+
+
+def _parse(default: Any, text: str) -> Any:
+    if isinstance(default, bool):
+        return {"1": True, "true": True, "yes": True, "on": True}.get(
+            text.lower(), {"0": False, "false": False, "no": False, "off": False}.get(
+                text.lower(), text
+            )
+        )
+    if isinstance(default, tuple):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if isinstance(default, int | float):
+        try:
+            return type(default)(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == PREFIX:
+        relay_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="denoise_relay.conf")

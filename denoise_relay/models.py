@@ -1,0 +1,204 @@
+"""The journal's tables. Rows are written by `journal`, `leases`, `jobs` and `media` only."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.files.storage import InvalidStorageError, Storage, default_storage, storages
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from denoise_relay.events import MESSAGE_LIMIT, Stage
+from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
+
+
+def media_storage() -> Storage:
+    """The storage alias `denoise_relay` where the site has one, else the default storage."""
+    try:
+        return storages["denoise_relay"]
+    except InvalidStorageError:
+        return default_storage
+
+
+def media_name(job: Job, filename: str) -> str:
+    """A name nobody can guess; the person's own file name stays in the database."""
+    suffix = filename.rpartition(".")[2].lower()
+    return f"denoise/{secrets.token_hex(16)}/{job.pk.hex}.{suffix}"
+
+
+class StatusChoices(models.TextChoices):
+    """`lifecycle.Status` with labels for people."""
+
+    QUEUED = Status.QUEUED.value, _("Queued")
+    SUBMITTING = Status.SUBMITTING.value, _("Uploading")
+    PROCESSING = Status.PROCESSING.value, _("Processing")
+    DONE = Status.DONE.value, _("Done")
+    ERROR = Status.ERROR.value, _("Failed")
+    CANCELED = Status.CANCELED.value, _("Canceled")
+
+
+class ApiKey(models.Model):
+    """A key for the north API; only its SHA-256 is kept (keys have 256 random bits)."""
+
+    name = models.CharField(_("name"), max_length=100)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, verbose_name=_("user")
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """One file to denoise. `pct`, `stage`, `message` and `seq` mirror its latest event."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Who may see it: a user, an anonymous visitor's session token, or an API key.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="denoise_jobs",
+        verbose_name=_("owner"),
+    )
+    visitor = models.CharField(max_length=64, blank=True, default="", editable=False)
+    api_key = models.ForeignKey(
+        ApiKey, models.SET_NULL, null=True, blank=True, verbose_name=_("API key")
+    )
+    retry_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, verbose_name=_("retry of")
+    )
+
+    # The recording, as it came.
+    original = models.FileField(
+        _("original"), upload_to=media_name, storage=media_storage, max_length=255
+    )
+    file_name = models.CharField(_("file name"), max_length=255)
+    size_bytes = models.PositiveBigIntegerField(_("size"), default=0)
+    duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
+    is_video = models.BooleanField(_("video"), default=False)
+
+    # What viewers see.
+    status = models.CharField(
+        _("status"), max_length=10, choices=StatusChoices, default=Status.QUEUED.value
+    )
+    stage = models.CharField(max_length=10, default=Stage.PROCESSING.value)
+    pct = models.FloatField(_("progress"), default=0.0)
+    message = models.CharField(_("message"), max_length=MESSAGE_LIMIT, blank=True, default="")
+    seq = models.PositiveIntegerField(default=0)
+    #: Jobs ahead in the queue when last counted; null once it has left the queue.
+    ahead = models.PositiveIntegerField(null=True, blank=True)
+
+    # The outcome.
+    result = models.FileField(
+        _("result"), upload_to=media_name, storage=media_storage, max_length=255, blank=True
+    )
+    result_url = models.TextField(_("upstream result"), blank=True, default="")
+    error_detail = models.TextField(_("error for staff"), blank=True, default="")
+
+    # What the runner must know after a crash.
+    attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    submitted_at = models.DateTimeField(_("submitted"), null=True, blank=True)
+    upstream_id = models.CharField(_("upstream id"), max_length=64, blank=True, default="")
+
+    # The lease: who may write, until when, and the fencing number of that right.
+    lease_owner = models.CharField(max_length=64, blank=True, default="")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    epoch = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ("-created_at", "-id")
+        get_latest_by = "created_at"
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="relay_job_newest"),
+            models.Index(fields=["status", "-created_at"], name="relay_job_status"),
+            models.Index(fields=["visitor", "-created_at"], name="relay_job_visitor"),
+            # Small for ever, however many jobs have ended: what supervisors look at each second.
+            models.Index(
+                fields=["created_at", "id"],
+                condition=Q(status__in=sorted(ACTIVE)),
+                name="relay_job_active",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=sorted(Status)), name="relay_job_status_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=sorted(Stage)), name="relay_job_stage_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(pct__gte=0.0, pct__lte=100.0), name="relay_job_pct_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=sorted(TERMINAL), finished_at__isnull=False)
+                | Q(status__in=sorted(ACTIVE), finished_at__isnull=True),
+                name="relay_job_finished_when_ended",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def ended(self) -> bool:
+        return Status(self.status) in TERMINAL
+
+    @property
+    def extension(self) -> str:
+        """Lower-case, without the dot; empty when the name has none."""
+        _stem, dot, suffix = self.file_name.rpartition(".")
+        return suffix.lower() if dot else ""
+
+
+class Event(models.Model):
+    """One committed fact about a job, numbered by `seq` from 1 without holes."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    stage = models.CharField(max_length=10)
+    pct = models.FloatField()
+    message = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
+    url = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ("job", "seq")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "seq"], name="relay_event_seq_unique"),
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=Q(stage__in=[Stage.DONE.value, Stage.ERROR.value]),
+                name="relay_event_one_terminal",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=sorted(Stage)), name="relay_event_stage_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(pct__gte=0.0, pct__lte=100.0), name="relay_event_pct_range"
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="relay_event_seq_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} #{self.seq} {self.stage}"

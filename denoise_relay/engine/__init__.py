@@ -1,0 +1,27 @@
+"""The local denoiser: pure audio code, no Django, and no native code in the calling process.
+
+`probe` measures a file, `denoise` writes its denoised copy. Both work in a child process with
+limits, so that a hostile file or a crash in a codec ends one job and not the server.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import EngineCrashed, EngineUnavailable, MediaRejected
+from .facts import Probe
+from .process import available, denoise, probe
+
+#: The ending of every result's file name.
+OUTPUT_SUFFIX: Final = ".flac"
+
+__all__ = [
+    "OUTPUT_SUFFIX",
+    "EngineCrashed",
+    "EngineUnavailable",
+    "MediaRejected",
+    "Probe",
+    "available",
+    "denoise",
+    "probe",
+]

@@ -1,0 +1,62 @@
+"""What can go wrong in the engine, told apart by who is at fault.
+
+    Exception
+    ├── MediaRejected      the file: tell the person who sent it
+    ├── EngineUnavailable  the installation: tell whoever runs the site
+    └── EngineCrashed      the engine: a neutral sentence for people, `detail` for staff
+
+None of them carries a traceback or a path in its message.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+RejectionCode = Literal[
+    "empty", "not_media", "no_audio", "truncated", "too_long", "unsupported", "too_slow"
+]
+REJECTION_CODES: Final[frozenset[str]] = frozenset(get_args(RejectionCode))
+
+_ACCEPTED = "Send WAV, MP3, M4A, FLAC or OGG, or a video in MP4, MOV, MKV, WebM, AVI or M4V."
+_REJECTIONS: Final[dict[RejectionCode, str]] = {
+    "empty": "The file is empty. Choose a file that has audio in it.",
+    "not_media": f"This is not an audio or video file that can be read. {_ACCEPTED}",
+    "no_audio": "The file has no audio track. Send one with sound.",
+    "truncated": (
+        "The file is incomplete: part of the audio that it announces is missing. "
+        "Export or upload it again."
+    ),
+    "too_long": "The recording is too long. Send a shorter one.",
+    "unsupported": f"This kind of file is not supported. {_ACCEPTED}",
+    "too_slow": "Reading the file takes too long. It may be damaged: export it again.",
+}
+
+
+class MediaRejected(Exception):
+    """The file cannot be processed, and trying it again will not help.
+
+    `str()` is a sentence for the person who sent the file; `code` is for programs.
+    """
+
+    def __init__(self, code: RejectionCode, message: str = "") -> None:
+        super().__init__(message or _REJECTIONS[code])
+        self.code: RejectionCode = code
+
+
+class EngineUnavailable(Exception):
+    """The packages of the local engine are not installed."""
+
+    def __init__(self, missing: str = "") -> None:
+        what = f" ({missing})" if missing else ""
+        super().__init__(
+            f"The local engine is not installed{what}. "
+            'Install it with: pip install "denoise-relay[local]"'
+        )
+
+
+class EngineCrashed(Exception):
+    """The child process died or spoke nonsense. `detail` says how, for staff and logs only."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("The audio could not be processed because of an internal error.")
+        self.detail = detail

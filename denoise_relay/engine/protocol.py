@@ -1,0 +1,68 @@
+"""What the child says to the parent: one JSON object a line, on standard output.
+
+    {"pct": 41.5, "message": "Isolating voice"}          any number, rising
+    {"probe": {…fields of Probe…}}                       last, success
+    {"rejected": {"code": "…", "message": "…"}}          last, the file is at fault
+    {"unavailable": "…"}                                 last, a package is missing
+
+The child handles hostile files, so the parent trusts none of this: the readers check it all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from .errors import REJECTION_CODES, MediaRejected
+from .facts import Probe
+
+READING: Final = "Reading audio"
+ISOLATING: Final = "Isolating voice"
+WRITING: Final = "Writing audio"
+MESSAGES: Final = frozenset({READING, ISOLATING, WRITING})
+
+MAX_LINE_BYTES: Final = 16 * 1024
+#: A child reports when a tenth of a percent is done, and at most this often.
+MAX_LINES_PER_SECOND: Final = 20
+MAX_LINES: Final = 10_000
+_MAX_MESSAGE: Final = 1000
+_FIELDS: Final = {
+    "duration_seconds": float,
+    "sample_rate": int,
+    "channels": int,
+    "codec": str,
+    "container": str,
+    "has_video": bool,
+}
+
+
+def read_progress(line: dict[str, Any]) -> tuple[float, str]:
+    """Percent and message. Raises `ValueError` for anything that the child would not say."""
+    pct, message = line.get("pct"), line.get("message")
+    if isinstance(pct, bool) or not isinstance(pct, int | float) or not 0 <= pct <= 100:
+        raise ValueError(f"pct is {pct!r}")
+    if not isinstance(message, str) or message not in MESSAGES:
+        raise ValueError(f"message is {message!r}")
+    return float(pct), message
+
+
+def read_probe(fields: object) -> Probe:
+    """The result of a success. Raises `ValueError`."""
+    if not isinstance(fields, dict) or fields.keys() != _FIELDS.keys():
+        raise ValueError(f"probe is {fields!r}")
+    for name, kind in _FIELDS.items():
+        if type(fields[name]) is not kind:
+            raise ValueError(f"{name} is {fields[name]!r}")
+    if not math.isfinite(fields["duration_seconds"]):
+        raise ValueError("duration is not finite")
+    return Probe(**fields)
+
+
+def read_rejection(fields: object) -> MediaRejected:
+    """The exception to raise. Raises `ValueError`."""
+    if not isinstance(fields, dict):
+        raise ValueError(f"rejected is {fields!r}")
+    code, message = fields.get("code"), fields.get("message")
+    if not isinstance(code, str) or code not in REJECTION_CODES or not isinstance(message, str):
+        raise ValueError(f"rejected is {fields!r}")
+    return MediaRejected(code, message[:_MAX_MESSAGE])  # type: ignore[arg-type]

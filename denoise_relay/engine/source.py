@@ -1,0 +1,116 @@
+"""Opens an untrusted file with FFmpeg in such a way that nothing but that file can be read."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO, Final, NoReturn
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+
+from .errors import MediaRejected
+
+#: FFmpeg's names. Playlists and scripts (hls, dash, concat, sdp, …) are what this keeps out.
+DEMUXERS: Final = ("wav", "mp3", "mov", "flac", "ogg", "matroska", "avi", "aac")
+_DECODERS: Final = (
+    "aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "dca", "eac3", "flac", "gsm_ms",
+    "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "speex",
+    "truehd", "vorbis", "libvorbis", "wmav1", "wmav2",
+    "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
+    "pcm_alaw", "pcm_mulaw", "pcm_bluray", "pcm_f32be", "pcm_f32le", "pcm_f64be", "pcm_f64le",
+    "pcm_s8", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le",
+    "pcm_s64be", "pcm_s64le", "pcm_u8", "pcm_u16be", "pcm_u16le",
+)  # fmt: skip
+MAX_STREAMS: Final = 64
+
+
+class Source(io.RawIOBase):
+    """The file as FFmpeg sees it: bytes without a name, so that only content decides the format.
+
+    `farthest` is the end of the last byte read, for progress.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self.size_bytes = file.seek(0, io.SEEK_END)
+        self.farthest = 0
+        file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.farthest = max(self.farthest, self._file.tell())
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def open_container(source: Source) -> InputContainer:
+    """Open `source` for demuxing audio. Close what comes back.
+
+    Raises `MediaRejected` with `not_media` or `unsupported`. Video is never decoded: its decoders
+    are not on the list, and they are the larger part of FFmpeg's attack surface.
+    """
+    try:
+        container = av.open(
+            source,
+            "r",
+            container_options={
+                "format_whitelist": ",".join(DEMUXERS),
+                "codec_whitelist": ",".join(_DECODERS),
+                "protocol_whitelist": "",
+                "max_streams": str(MAX_STREAMS),
+            },
+            metadata_errors="replace",
+            io_open=_refuse_to_open,
+        )
+    except av.error.ArgumentError as exc:
+        # FFmpeg says EINVAL for a format that it knows and that is not on our list.
+        raise MediaRejected("unsupported") from exc
+    except (av.error.MemoryError, av.error.PyAVCallbackError):
+        raise
+    except av.error.FFmpegError as exc:
+        raise MediaRejected("not_media") from exc
+    return container
+
+
+def audio_stream(container: InputContainer) -> AudioStream:
+    """The track to denoise: the default one as the file marks it, else the first that decodes.
+
+    Every other track is discarded in the demuxer, which then does not even read it.
+    """
+    streams = list(container.streams.audio)
+    if not streams:
+        raise MediaRejected("no_audio")
+    known = [s for s in streams if s.codec_context is not None and s.codec.name in _DECODERS]
+    if not known:
+        raise MediaRejected("unsupported")
+    chosen = next((s for s in known if s.disposition & Disposition.default), known[0])
+    for stream in container.streams:
+        if stream.index != chosen.index:
+            stream.discard = av.stream.Discard.all
+    chosen.codec_context.thread_count = 1
+    return chosen
+
+
+def has_moving_pictures(container: InputContainer) -> bool:
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return any(not stream.disposition & still for stream in container.streams.video)
+
+
+def _refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
+    """FFmpeg calls this for every further file or address that the content names."""
+    raise PermissionError(f"the media names another resource, which is never opened: {url[:200]!r}")

@@ -1,0 +1,10 @@
+"""A WSGI entry point for tools that ask for one. It has no sockets and runs no jobs."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+application = get_wsgi_application()

@@ -1,0 +1,135 @@
+"""An incremental parser of Server-Sent Events: bytes in, events out. Pure.
+
+WHATWG HTML 9.2.5-9.2.6 (https://html.spec.whatwg.org/multipage/server-sent-events.html),
+with bounds that the standard does not have. One parser for each connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from denoise_relay.exceptions import ProtocolError
+
+MAX_LINE_BYTES = 256 * 1024
+MAX_EVENT_BYTES = 256 * 1024
+MAX_DATA_LINES = 16_384
+#: A delay with more digits than this is nonsense; `int()` of thousands of them is slow.
+MAX_RETRY_DIGITS = 15
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One dispatched event; `data` is its `data:` lines joined by LF."""
+
+    data: str
+    type: str = "message"
+    #: The last event ID in force at dispatch; it lives on from event to event.
+    id: str = ""
+    #: Milliseconds, when the same block had a valid `retry:`.
+    retry: int | None = None
+
+
+class EventParser:
+    """Parse one connection's bytes, however they are cut.
+
+    `last_event_id` and `retry` (milliseconds, or None) are what a client would reconnect
+    with. A line, an event's data, or its number of data lines over the bounds raises
+    `ProtocolError`; the parser is spent then. An event that the end of the stream cuts off
+    is dropped, as the standard asks: there is nothing to flush.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        max_data_lines: int = MAX_DATA_LINES,
+    ) -> None:
+        self.last_event_id = ""
+        self.retry: int | None = None
+        self._max_line_bytes = max_line_bytes
+        self._max_event_bytes = max_event_bytes
+        self._max_data_lines = max_data_lines
+        self._line = bytearray()
+        self._first_line = True
+        self._after_cr = False
+        self._id = ""
+        self._type = ""
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._block_retry: int | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """Yield the events that `chunk` completes. Exhaust it before the next `feed`.
+
+        An iterator, so that a terminal event is not lost to an endless line behind it.
+        """
+        position = 0
+        if chunk:
+            # A CR has ended its line at once, without waiting for a possible LF: an event
+            # closed by CR CR before a silence would otherwise hang until the silence ends.
+            if self._after_cr and chunk.startswith(b"\n"):
+                position = 1
+            self._after_cr = chunk.endswith(b"\r")
+        for end in _LINE_END.finditer(chunk, position):
+            self._grow(chunk, position, end.start())
+            position = end.end()
+            if (event := self._end_line()) is not None:
+                yield event
+        self._grow(chunk, position, len(chunk))
+
+    def _grow(self, chunk: bytes, start: int, stop: int) -> None:
+        if len(self._line) + stop - start > self._max_line_bytes:
+            raise ProtocolError(f"a line of an event stream exceeds {self._max_line_bytes} bytes")
+        self._line += memoryview(chunk)[start:stop]
+
+    def _end_line(self) -> ServerSentEvent | None:
+        line = bytes(self._line)
+        self._line.clear()
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._add_data(value)
+        elif name == b"event":
+            self._type = value.decode(errors="replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= MAX_RETRY_DIGITS:
+            self.retry = self._block_retry = int(value)
+        return None
+
+    def _add_data(self, value: bytes) -> None:
+        self._data_bytes += len(value) + 1
+        if self._data_bytes > self._max_event_bytes:
+            raise ProtocolError(f"an event exceeds {self._max_event_bytes} bytes")
+        if len(self._data) >= self._max_data_lines:
+            raise ProtocolError(f"an event exceeds {self._max_data_lines} data lines")
+        self._data.append(value)
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        # The ID counts even when the block has no data, and so makes no event.
+        self.last_event_id = self._id
+        event = None
+        if self._data:
+            event = ServerSentEvent(
+                data=b"\n".join(self._data).decode(errors="replace"),
+                type=self._type or "message",
+                id=self._id,
+                retry=self._block_retry,
+            )
+        self._type = ""
+        self._data = []
+        self._data_bytes = 0
+        self._block_retry = None
+        return event

@@ -8,8 +8,8 @@ from typing import Any
 logger = logging.getLogger("denoise_relay")
 
 
-def extra(action: str, **context: Any) -> dict[str, Any]:
-    """Build `extra=` for a log call: `logger.info("…", extra=log.extra("lease_lost", job=job.pk))`.
+def fields(action: str, **context: Any) -> dict[str, Any]:
+    """Build `extra=` for a log call, as in `extra=log.fields("lease_lost", job=pk)`.
 
     Keys are prefixed in the record (`relay_action`, `relay_job`…), so that none can collide
     with `LogRecord`'s own. Never pass a key, a signed URL or an upstream body.

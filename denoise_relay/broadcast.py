@@ -1,0 +1,169 @@
+"""The bell: tells every process that a job has a new event, or that there is work to claim.
+
+What is sent is a hint with the encoded frame in it. The journal is the truth: a message
+may be lost, doubled or late, and receivers (`transport.feed`, `worker.supervisor`) notice.
+A receiver in this process is called directly; others hear through the channel layer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asgiref.sync import async_to_sync
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from django.urls import NoReverseMatch, reverse
+
+from denoise_relay import log, wire
+from denoise_relay.events import Event, Stage
+
+WORK_GROUP = "denoise.work"
+SEND_TIMEOUT_SECONDS = 2.0
+"""A frozen Redis must not hold up the recorder: the position check repairs what is lost."""
+CONCURRENT_SENDS = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """One event as it travels, encoded once for all its viewers."""
+
+    job: UUID
+    seq: int
+    stage: Stage
+    text: str
+
+    @property
+    def terminal(self) -> bool:
+        return self.stage.terminal
+
+
+class _Head(msgspec.Struct):
+    """The part of a frame that a receiver needs in order to route it."""
+
+    job: UUID
+    seq: int
+    stage: Stage
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+def frame_of(event: Event) -> Frame:
+    """Encode an event; a stored recording's `url` is the media route of this site."""
+    url = event.url
+    if event.stage is Stage.DONE and not url:
+        try:
+            url = reverse("denoise_relay:audio", args=[event.job, "denoised"])
+        except NoReverseMatch:  # a worker whose URLconf has no pages
+            url = ""
+    return Frame(job=event.job, seq=event.seq, stage=event.stage, text=wire.frame(event, url))
+
+
+def parse_frame(text: str) -> Frame:
+    """Rebuild a frame that came through the channel layer; `msgspec.DecodeError` if it is none."""
+    head = _head_decoder.decode(text)
+    return Frame(job=head.job, seq=head.seq, stage=head.stage, text=text)
+
+
+def job_group(job: UUID) -> str:
+    """The channel-layer group of a job (group names allow no colon and under 100 characters)."""
+    return f"denoise.job.{job.hex}"
+
+
+Deliver = Callable[[Frame], None]
+Wake = Callable[[], None]
+# What listens in this process, each with the loop it must be called on.
+_feeds: dict[Deliver, asyncio.AbstractEventLoop] = {}
+_supervisors: dict[Wake, asyncio.AbstractEventLoop] = {}
+
+
+def attach_feed(deliver: Deliver) -> Callable[[], None]:
+    """Call `deliver` on the running loop for each frame published here; returns the detacher."""
+    _feeds[deliver] = asyncio.get_running_loop()
+
+    def detach() -> None:
+        _feeds.pop(deliver, None)
+
+    return detach
+
+
+def attach_supervisor(wake: Wake) -> Callable[[], None]:
+    """Call `wake` on the running loop when there may be work; returns the detacher."""
+    _supervisors[wake] = asyncio.get_running_loop()
+
+    def detach() -> None:
+        _supervisors.pop(wake, None)
+
+    return detach
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here:
+        function(*args)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function, *args)
+
+
+async def publish(events: Sequence[Event]) -> None:
+    """Tell everybody about committed events, in order. Never raises for a failing layer."""
+    frames = [frame_of(event) for event in events]
+    for deliver, loop in list(_feeds.items()):
+        for frame in frames:
+            _call_on(loop, deliver, frame)
+    for start in range(0, len(frames), CONCURRENT_SENDS):
+        await asyncio.gather(
+            *(
+                _ring(job_group(frame.job), {"type": "denoise.frame", "frame": frame.text})
+                for frame in frames[start : start + CONCURRENT_SENDS]
+            )
+        )
+
+
+async def wake() -> None:
+    """Tell supervisors that a job was queued, handed back or canceled."""
+    for listener, loop in list(_supervisors.items()):
+        _call_on(loop, listener)
+    await _ring(WORK_GROUP, {"type": "denoise.work"})
+
+
+def publish_soon(events: Sequence[Event]) -> None:
+    """`publish` and `wake` from synchronous code, such as `transaction.on_commit`."""
+
+    async def both() -> None:
+        await publish(events)
+        await wake()
+
+    async_to_sync(both)()
+
+
+def shared_layer() -> BaseChannelLayer | None:
+    """The channel layer, if it reaches other processes; within this one we call directly.
+
+    The in-memory layer is not used at all: it loses the newest messages of a burst and
+    scans every channel at every send.
+    """
+    layer = get_channel_layer()
+    return None if layer is None or isinstance(layer, InMemoryChannelLayer) else layer
+
+
+async def _ring(group: str, message: dict[str, str]) -> None:
+    layer = shared_layer()
+    if layer is None:
+        return
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            await layer.group_send(group, message)
+    except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
+        log.logger.warning(
+            "The channel layer did not take a message: %s",
+            type(error).__name__,
+            extra=log.fields("publish_failed", group=group, error=repr(error)),
+        )

@@ -1,0 +1,159 @@
+"""The journal: events are appended here, in groups, fenced, numbered; and read back in order.
+
+`append` is the only code that writes `Event` rows and the columns of `Job` that mirror
+them. It runs in one transaction of three statements, however many jobs the group holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+from django.utils import timezone
+
+from denoise_relay import events, lifecycle, models
+from denoise_relay.db import write_transaction
+from denoise_relay.events import Fact, Stage
+from denoise_relay.lifecycle import Status
+
+MIRRORED = ("seq", "stage", "pct", "message")
+PAGE = 500
+"""Events read at a time when a viewer catches up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What to append. Without `fact` only the job's columns change and no event is made."""
+
+    job: UUID
+    #: The writer's fencing number; the entry is dropped when the job has another by now.
+    epoch: int
+    fact: Fact | None = None
+    #: Further columns of the job to set with it, `status` among them.
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of an entry: `written` is false when it was fenced off or the job had ended."""
+
+    written: bool
+    event: events.Event | None = None
+
+
+FENCED = Outcome(written=False)
+
+
+def append(entries: Sequence[Entry]) -> list[Outcome]:
+    """Append entries in order and return an outcome for each, in the same order.
+
+    All or nothing: a database error leaves no trace, so that the caller may try again.
+    """
+    with write_transaction() as alias:
+        rows = _locked_rows(alias, {entry.job for entry in entries})
+        # Read under the locks, so that `at` never falls while `seq` rises.
+        at = timezone.now()
+        outcomes: list[Outcome] = []
+        inserts: list[models.Event] = []
+        columns: set[str] = set()
+        written: dict[UUID, models.Job] = {}
+        for entry in entries:
+            row = rows.get(entry.job)
+            if row is None or row.epoch != entry.epoch or row.ended:
+                outcomes.append(FENCED)
+                continue
+            columns |= _apply_changes(row, entry.changes)
+            event = _number(row, entry.fact, at) if entry.fact else None
+            if event is not None:
+                columns.update(MIRRORED)
+                inserts.append(_as_row(event))
+            written[row.pk] = row
+            outcomes.append(Outcome(written=True, event=event))
+        models.Event.objects.using(alias).bulk_create(inserts)
+        if written and columns:
+            models.Job.objects.using(alias).bulk_update(list(written.values()), sorted(columns))
+    return outcomes
+
+
+def _locked_rows(alias: str, jobs: Iterable[UUID]) -> dict[UUID, models.Job]:
+    query = models.Job.objects.using(alias).filter(pk__in=list(jobs))
+    if connections[alias].features.has_select_for_update:
+        # In one order everywhere, so that two groups cannot lock each other out.
+        query = query.select_for_update().order_by("pk")
+    return {row.pk: row for row in query}
+
+
+def _apply_changes(row: models.Job, changes: Mapping[str, Any]) -> set[str]:
+    for name, value in changes.items():
+        if name == "status":
+            lifecycle.advance(Status(row.status), Status(value))
+        setattr(row, name, value)
+    return set(changes)
+
+
+def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:
+    """Give the fact the job's next number and mirror it on the row."""
+    row.seq += 1
+    row.stage = fact.stage.value
+    if fact.stage is Stage.DONE:
+        row.pct = 100.0
+    elif fact.stage is Stage.PROCESSING:
+        # A restarted engine or another upstream connection may count from zero again;
+        # what people see never falls.
+        row.pct = max(row.pct, events.clean_pct(fact.pct))
+    row.message = events.clean_text(fact.message)
+    return events.Event(
+        job=row.pk,
+        seq=row.seq,
+        stage=fact.stage,
+        pct=row.pct,
+        message=row.message,
+        at=at,
+        url=fact.url,
+    )
+
+
+def _as_row(event: events.Event) -> models.Event:
+    return models.Event(
+        job_id=event.job,
+        seq=event.seq,
+        stage=event.stage.value,
+        pct=event.pct,
+        message=event.message,
+        url=event.url,
+        at=event.at,
+    )
+
+
+def as_event(row: models.Event) -> events.Event:
+    """A row as the value that travels."""
+    return events.Event(
+        job=row.job_id,
+        seq=row.seq,
+        stage=Stage(row.stage),
+        pct=row.pct,
+        message=row.message,
+        url=row.url,
+        at=row.at,
+    )
+
+
+def latest(job: UUID) -> events.Event | None:
+    """The newest event of a job; None when there is no such job."""
+    row = models.Event.objects.filter(job=job).order_by("-seq").first()
+    return as_event(row) if row else None
+
+
+def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
+    """At most `limit` events with a greater seq, in order."""
+    rows = models.Event.objects.filter(job=job, seq__gt=seq).order_by("seq")[:limit]
+    return [as_event(row) for row in rows]
+
+
+def positions(jobs: Sequence[UUID]) -> dict[UUID, int]:
+    """The newest seq of each job, in one query for at most a few hundred."""
+    return dict(models.Job.objects.filter(pk__in=jobs).values_list("pk", "seq"))

@@ -1,0 +1,50 @@
+"""The embedded worker: a supervisor on the ASGI server's own event loop.
+
+On the loop, not in a thread, because the page's events then need no other process and no
+lock. Recovery never relies on `stop` having run: leases expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from denoise_relay import backends, log
+from denoise_relay.conf import relay_settings
+from denoise_relay.worker.supervisor import Supervisor
+
+_supervisor: Supervisor | None = None
+_starting: asyncio.Lock | None = None
+
+
+async def start() -> None:
+    """Start this process's supervisor, once; nothing where the worker is external."""
+    global _supervisor, _starting
+    settings = relay_settings()
+    if settings.WORKER != "embedded":
+        return
+    _starting = _starting or asyncio.Lock()
+    async with _starting:
+        if _supervisor is not None:
+            return
+        supervisor = Supervisor(backends.load(settings), settings)
+        await supervisor.start()
+        _supervisor = supervisor
+    log.logger.info(
+        "The embedded worker has started",
+        extra=log.fields("embedded_started", owner=supervisor.owner),
+    )
+
+
+async def stop() -> None:
+    """Hand the jobs back. Safe to call twice."""
+    global _supervisor, _starting
+    supervisor, _supervisor, _starting = _supervisor, None, None
+    if supervisor is not None:
+        await supervisor.stop()
+
+
+def healthy() -> bool:
+    """Whether the embedded supervisor works; true where there is none to ask."""
+    if relay_settings().WORKER != "embedded":
+        return True
+    return _supervisor is not None and _supervisor.healthy

@@ -131,7 +131,7 @@ def problems() -> Iterator[tuple[str, str]]:
 
 
 def _coerce(key: str, value: Any) -> Any:
-    default = _FIELDS[key].default
+    default: Any = _FIELDS[key].default
     return tuple(value) if isinstance(default, tuple) else type(default)(value)
 
 
@@ -161,9 +161,8 @@ def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
 def _parse(default: Any, text: str) -> Any:
     if isinstance(default, bool):
         return {"1": True, "true": True, "yes": True, "on": True}.get(
-            text.lower(), {"0": False, "false": False, "no": False, "off": False}.get(
-                text.lower(), text
-            )
+            text.lower(),
+            {"0": False, "false": False, "no": False, "off": False}.get(text.lower(), text),
         )
     if isinstance(default, tuple):
         return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,1 +1,31 @@
 """How a job is done. `base` is the manual; `upstream` and `local` are the two we ship."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from denoise_relay.backends.base import Backend
+from denoise_relay.conf import SHORT_BACKENDS, RelaySettings
+
+
+def backend_class(settings: RelaySettings) -> type[Backend]:
+    """The class that `BACKEND` names; `ImproperlyConfigured` when there is none."""
+    path = SHORT_BACKENDS.get(settings.BACKEND, settings.BACKEND)
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"DENOISE_RELAY['BACKEND'] = {settings.BACKEND!r} cannot be imported: {error}"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        raise ImproperlyConfigured(
+            f"DENOISE_RELAY['BACKEND'] = {settings.BACKEND!r} is no "
+            "denoise_relay.backends.base.Backend"
+        )
+    return found
+
+
+def load(settings: RelaySettings) -> Backend:
+    """An instance of the configured backend."""
+    return backend_class(settings)(settings)

@@ -87,7 +87,7 @@ class Backend(ABC):
         what you hold, let `CancelledError` pass, and expect another runner to go on.
         """
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - most backends hold nothing
         """Free what the instance holds. Called once, when the process's supervisor stops."""
 
     @classmethod

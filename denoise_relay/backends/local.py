@@ -1,0 +1,57 @@
+"""The local backend: DeepFilterNet 3 in a limited child process, no key and no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from django.core.checks import CheckMessage, Error
+
+from denoise_relay import engine
+from denoise_relay.backends.base import Backend, Result, Run
+from denoise_relay.exceptions import JobFailed
+
+NEUTRAL = "This recording could not be processed."
+
+
+class LocalBackend(Backend):
+    """Runs one engine for each job, no more at a time than cores. A restarted job begins
+    anew; what viewers see does not fall back."""
+
+    name = "local"
+
+    @property
+    def capacity(self) -> int:
+        engines = self.settings.MAX_ENGINES or os.cpu_count() or 1
+        return min(engines, self.settings.MAX_ACTIVE_JOBS)
+
+    async def run(self, run: Run) -> Result:
+        job = run.assignment
+        await run.accepted(str(job.job))
+        target = job.workspace / f"denoised{engine.OUTPUT_SUFFIX}"
+        try:
+            await engine.denoise(
+                job.source,
+                target,
+                on_progress=run.report,
+                timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,
+            )
+        except engine.MediaRejected as error:
+            raise JobFailed(str(error), detail=f"rejected: {error.code}") from error
+        except engine.EngineUnavailable as error:
+            raise JobFailed(NEUTRAL, detail=str(error)) from error
+        except engine.EngineCrashed as error:
+            raise JobFailed(str(error) or NEUTRAL, detail=error.detail) from error
+        return Result(file=target)
+
+    @classmethod
+    def check(cls, settings: object) -> Sequence[CheckMessage]:
+        if engine.available():
+            return []
+        return [
+            Error(
+                "The local backend's engine is not installed.",
+                hint='pip install "denoise-relay[local]"',
+                id="denoise_relay.E201",
+            )
+        ]

@@ -1,0 +1,83 @@
+"""One line for a project's asgi.py: pages, sockets and the embedded worker.
+
+application = relay_application(get_asgi_application())
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+
+from denoise_relay import daphne_support, db, log
+from denoise_relay.conf import relay_settings
+from denoise_relay.routing import websocket_urlpatterns
+from denoise_relay.transport import consumers
+from denoise_relay.transport.feed import feed
+from denoise_relay.worker import embedded
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+FORM_OVERHEAD_BYTES = 1024 * 1024
+"""What a multipart form may hold beside the file."""
+
+
+def relay_application(django_application: Any, *, body_limit: int | None = None) -> Application:
+    """Route HTTP to Django and WebSockets to us, and run the embedded worker.
+
+    `django_application` is what `get_asgi_application()` returned (call it first: it sets
+    Django up). `body_limit` bounds any request body under Daphne, in bytes; default:
+    `MAX_UPLOAD_BYTES` and a little. Servers with a lifespan (uvicorn, granian, hypercorn)
+    start and stop the worker through it, Daphne through its reactor; neither waits for a
+    first request.
+    """
+    router = ProtocolTypeRouter(
+        {
+            "http": django_application,
+            "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        }
+    )
+    if daphne_support.serving():
+        limit = body_limit or relay_settings().MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES
+        daphne_support.prepare(body_limit=limit, on_start=_start, on_stop=_stop)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await router(scope, receive, send)
+
+    return application
+
+
+async def _start() -> None:
+    await embedded.start()
+    feed()
+
+
+async def _stop() -> None:
+    """Say goodbye to viewers, hand jobs back, free threads."""
+    await consumers.close_all()
+    await embedded.stop()
+    await feed().stop()
+    await asyncio.to_thread(db.close)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        await _start()
+    except Exception as error:  # noqa: BLE001 - the server is told, and does not start
+        log.logger.exception("The worker did not start", extra=log.fields("start_failed"))
+        await send({"type": "lifespan.startup.failed", "message": repr(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await _stop()
+    await send({"type": "lifespan.shutdown.complete"})

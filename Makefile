@@ -1,0 +1,44 @@
+# Everything here makes .venv and installs what it needs first; Python 3.11+ is all you bring.
+#
+#   make demo PORT=9000              make test ARGS="unit live"
+#   make demo ARGS="--upstream URL --api-key KEY"
+
+PORT ?= 8000
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench venv clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.installed-demo ## Start a voice-isolation service and a site in front of it
+	@exec $(BIN)/python manage.py demo --port $(PORT) $(ARGS)
+
+test: .venv/.installed-dev ## Run every tier of tests (ARGS="unit db ..." for some)
+	@exec $(BIN)/python scripts/tiers.py $(ARGS)
+
+lint: .venv/.installed-dev ## Check style, types, layers, migrations and settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+
+format: .venv/.installed-dev ## Mend what can be mended by a tool
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed-dev ## Measure latency, CPU per event and memory per viewer
+	@exec $(BIN)/python -m bench $(ARGS)
+
+venv: .venv/.installed-dev ## Only install
+
+clean: ## Remove what was installed and built; your data in var/ stays
+	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
+
+# Two stamps: the demo need not wait for the test tools.
+.venv/.installed-demo .venv/.installed-dev: pyproject.toml constraints.txt
+	@scripts/bootstrap $(patsubst .venv/.installed-%,%,$@)

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Run the tiers of tests one after another, and say how long each took.
+
+    python scripts/tiers.py               all of them
+    python scripts/tiers.py unit live     some
+
+A tier that fails does not keep the next ones from running; the exit code is 1 if any did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = [sys.executable, "-m", "pytest", "-q"]
+PARALLEL = ["-n", "2"]
+"""Workers: tests are written for two cores; more would crowd the servers they start."""
+
+Command = list[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tier:
+    """One group of tests that need the same things."""
+
+    name: str
+    what: str
+    #: Makes the command when the tier's turn has come: it may install something first.
+    command: Callable[[], Command]
+    #: Seconds after which the tier is ended, as failed.
+    limit: float = 600
+
+
+def pytest_of(folder: str, *options: str) -> Callable[[], Command]:
+    return lambda: [*PYTEST, *options, f"tests/{folder}"]
+
+
+def on_postgres() -> Command:
+    return [sys.executable, "scripts/with-postgres", *PYTEST, *PARALLEL, "tests/db"]
+
+
+def in_browser() -> Command:
+    installed("chromium")
+    return [*PYTEST, "tests/browser"]
+
+
+def javascript() -> Command:
+    installed("node")
+    # Named one by one: versions of node disagree about what a folder means.
+    files = sorted(path for path in (ROOT / "tests/js").glob("*.test.*js"))
+    return ["node", "--test", *(str(path.relative_to(ROOT)) for path in files)]
+
+
+def nox(session: str) -> Callable[[], Command]:
+    return lambda: [sys.executable, "-m", "nox", "--session", session]
+
+
+def installed(tool: str) -> None:
+    """Have a program that pip cannot install; raise `CalledProcessError` where it cannot be had."""
+    subprocess.run(["scripts/install-system", tool], cwd=ROOT, check=True, timeout=1300)
+
+
+TIERS = [
+    Tier(name="unit", what="pure code", command=pytest_of("unit", *PARALLEL)),
+    Tier(name="contract", what="backends", command=pytest_of("contract", *PARALLEL)),
+    Tier(name="db", what="SQLite", command=pytest_of("db", *PARALLEL)),
+    Tier(name="db-postgres", what="PostgreSQL", command=on_postgres),
+    Tier(name="live", what="real processes", command=pytest_of("live")),
+    Tier(name="browser", what="Chromium", command=in_browser),
+    Tier(name="js", what="node --test", command=javascript, limit=120),
+    Tier(name="django6", what="Django 6 on a newer Python", command=nox("django6")),
+    Tier(name="lowest", what="the oldest versions allowed", command=nox("lowest")),
+]
+
+
+def run(tier: Tier) -> str:
+    """Run one tier; return `ok` or what went wrong in a few words."""
+    try:
+        command = tier.command()
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        return f"FAILED: could not install ({error})"
+    # Its own group, so that a tier that hangs is ended with everything it started.
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    try:
+        code = process.wait(timeout=tier.limit)
+    except subprocess.TimeoutExpired:
+        end(process)
+        return f"FAILED: not done after {tier.limit:.0f} s"
+    except KeyboardInterrupt:
+        end(process)
+        raise
+    return "ok" if code == 0 else f"FAILED: exit code {code}"
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a tier and all its children: politely, then not."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=20)
+
+
+def chosen(names: list[str]) -> list[Tier]:
+    """The tiers of these names, or all."""
+    known = {tier.name for tier in TIERS}
+    if unknown := set(names) - known:
+        raise SystemExit(f"no such tier: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [tier for tier in TIERS if not names or tier.name in names]
+
+
+def main(names: list[str]) -> int:
+    """Run the tiers and print the table."""
+    table = []
+    for tier in chosen(names):
+        print(f"\n=== {tier.name}: {tier.what}", flush=True)
+        begun = time.monotonic()
+        outcome = run(tier)
+        table.append((tier.name, time.monotonic() - begun, outcome))
+    failed = sum(outcome != "ok" for _, _, outcome in table)
+    print()
+    for name, seconds, outcome in table:
+        print(f"{name:12} {seconds:6.1f} s  {outcome}")
+    print(f"tiers: {len(table) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

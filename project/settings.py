@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "csp",
     "servestatic",
     "denoise_relay",
+    "project",  # the `demo` command
 ]
 
 MIDDLEWARE = [

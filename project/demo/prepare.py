@@ -1,0 +1,66 @@
+"""Make one site's database ready, in a process with that site's environment.
+
+`python -m project.demo.prepare service|site`. What the demo needs to know is left in files
+of mode 0600 beside the database: `api_key` by the service, `admin_password` by the site.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+API_KEY = "api_key"
+ADMIN_PASSWORD = "admin_password"  # noqa: S105  # the name of a file
+ADMIN = "admin"
+
+
+def _folder() -> Path:
+    return Path(settings.DATABASES["default"]["NAME"]).parent
+
+
+def _keep(path: Path, secret: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+
+
+def _api_key() -> None:
+    """One key for ever: the service shows a job only to the key that submitted it, and a
+    restarted site looks for its unfinished jobs."""
+    path = _folder() / API_KEY
+    if path.exists():
+        return
+    printed = io.StringIO()
+    call_command("create_api_key", "demo site", stdout=printed)
+    _keep(path, printed.getvalue().strip())
+
+
+def _admin() -> None:
+    from django.contrib.auth import get_user_model
+
+    path = _folder() / ADMIN_PASSWORD
+    if path.exists():
+        return
+    password = secrets.token_urlsafe(9)
+    users = get_user_model().objects
+    users.filter(username=ADMIN).delete()
+    users.create_superuser(username=ADMIN, password=password)
+    _keep(path, password)
+
+
+def main(name: str) -> None:
+    """Migrate, then make what belongs to this site."""
+    django.setup()
+    call_command("migrate", verbosity=0, interactive=False)
+    {"service": _api_key, "site": _admin}[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,89 @@
+"""The two sites of the demo and what their environments say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+# What the demo decides itself; a value left over in somebody's shell must not reach a site.
+_OURS = (
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_URL",
+    "DEBUG",
+    "MEDIA_ROOT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "DENOISE_RELAY_API_KEY",
+    "DENOISE_RELAY_BACKEND",
+    "DENOISE_RELAY_UPSTREAM_URL",
+    "DENOISE_RELAY_WORKER",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One of the two."""
+
+    name: str
+    port: int
+    #: Its database, recordings, secrets and log.
+    folder: Path
+    settings_module: str = "project.settings"
+    #: Beyond what both have.
+    own: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}/"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def environ(self) -> dict[str, str]:
+        """The whole environment of its processes. Secrets travel here, never in arguments."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        return {
+            **inherited,
+            "DJANGO_SETTINGS_MODULE": self.settings_module,
+            "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
+            "MEDIA_ROOT": str(self.folder / "media"),
+            "PYTHONUNBUFFERED": "1",
+            **self.own,
+        }
+
+
+def service(port: int, folder: Path) -> Site:
+    """Does the work, with the local engine."""
+    return Site(
+        name="service",
+        port=port,
+        folder=folder / "service",
+        # Cookies do not tell ports apart: its own names keep people logged in to both.
+        settings_module="project.demo.service_settings",
+        own={"DENOISE_RELAY_BACKEND": "local"},
+    )
+
+
+def site(port: int, folder: Path, *, upstream: str, api_key: str, private_host: str = "") -> Site:
+    """What people look at: sends recordings to `upstream`.
+
+    `private_host` (`host:port`) names a loopback server whose results may be fetched.
+    """
+    return Site(
+        name="site",
+        port=port,
+        folder=folder / "site",
+        own={
+            "DENOISE_RELAY_BACKEND": "upstream",
+            "DENOISE_RELAY_UPSTREAM_URL": upstream,
+            "DENOISE_RELAY_API_KEY": api_key,
+            **({"DENOISE_RELAY_ALLOWED_RESULT_HOSTS": private_host} if private_host else {}),
+        },
+    )

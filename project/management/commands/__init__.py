@@ -1,0 +1,3 @@
+"""Commands of the demo site."""
+
+from __future__ import annotations

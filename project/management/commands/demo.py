@@ -1,0 +1,69 @@
+"""`python manage.py demo`: the whole chain on one machine, with no key and no internet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from project.demo.child import ChildDied
+from project.demo.run import Demo, PortTaken
+from project.settings import VAR_DIR
+
+
+def _port(text: str) -> int:
+    """A port that has a next one."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65534:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port between 1 and 65534")
+    return int(text)
+
+
+class Command(BaseCommand):
+    """Thin: `project.demo.run` does it."""
+
+    help = (
+        "Start a voice-isolation service and a site in front of it, on this machine only. "
+        "With --upstream the site talks to that server and no service is started."
+    )
+    # The children run the checks of their own settings.
+    requires_system_checks: ClassVar[list[str]] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--port", type=_port, default=8000, help="of the site; the service takes the next"
+        )
+        parser.add_argument("--upstream", default="", metavar="URL", help="base URL of an API")
+        parser.add_argument(
+            "--api-key",
+            default="",
+            metavar="KEY",
+            help="for --upstream; $DENOISE_RELAY_API_KEY keeps it out of the process list",
+        )
+        parser.add_argument(
+            "--state",
+            type=Path,
+            default=VAR_DIR / "demo",
+            metavar="DIR",
+            help="where databases and recordings are kept (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        demo = Demo(
+            port=options["port"],
+            state=options["state"].absolute(),
+            upstream=options["upstream"],
+            api_key=options["api_key"] or os.environ.get("DENOISE_RELAY_API_KEY", ""),
+            say=self._say,
+        )
+        try:
+            demo.run()
+        except (PortTaken, ChildDied) as error:
+            raise CommandError(str(error)) from error
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        # Whoever reads us through a pipe must not wait for a full buffer.
+        self.stdout.flush()

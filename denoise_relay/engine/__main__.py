@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Any, Final
 
-from . import limits, protocol
-from .errors import MediaRejected
+from denoise_relay.engine import limits, protocol
+from denoise_relay.engine.errors import MediaRejected
 
 #: Where reading ends and writing starts, in percent of a denoising.
 _READ_PCT: Final = 5.0
@@ -74,14 +74,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _probe(options: argparse.Namespace) -> Any:
-    from .probing import probe_file  # native libraries: only now that the limits hold
+    # Brings native libraries with it: only now that the limits hold.
+    from denoise_relay.engine.probing import probe_file
 
     return probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
 
 
 def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
-    from .pipeline import denoise_file, largest_result_bytes
-    from .probing import probe_file
+    from denoise_relay.engine.pipeline import denoise_file, largest_result_bytes
+    from denoise_relay.engine.probing import probe_file
 
     def read(share: float) -> None:
         reporter.progress(share * _READ_PCT, protocol.READING)

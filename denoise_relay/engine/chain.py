@@ -8,10 +8,10 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from .decode import Block, Samples
-from .encode import FlacWriter, flac_rate
-from .model import MODEL_RATE, Denoiser
-from .resample import Resampler
+from denoise_relay.engine.decode import Block, Samples
+from denoise_relay.engine.encode import FlacWriter, flac_rate
+from denoise_relay.engine.model import MODEL_RATE, Denoiser
+from denoise_relay.engine.resample import Resampler
 
 
 class Chain:

@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from .errors import MediaRejected
+from denoise_relay.engine.errors import MediaRejected
 
 Samples = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from .decode import Samples
-from .resample import LAYOUTS
+from denoise_relay.engine.decode import Samples
+from denoise_relay.engine.resample import LAYOUTS
 
 #: FLAC's own limits: any rate to 65,535 Hz, multiples of 10 Hz to 655,350 Hz.
 _MAX_ANY_RATE: Final = 65_535

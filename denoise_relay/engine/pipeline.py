@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from .chain import Chain
-from .decode import decode
-from .errors import MediaRejected
-from .facts import Probe
-from .source import Source, audio_stream, open_container
+from denoise_relay.engine.chain import Chain
+from denoise_relay.engine.decode import decode
+from denoise_relay.engine.errors import MediaRejected
+from denoise_relay.engine.facts import Probe
+from denoise_relay.engine.source import Source, audio_stream, open_container
 
 #: A track may decode to this much more than its packets announce (factor, seconds).
 #: One that goes on is made to exhaust us.

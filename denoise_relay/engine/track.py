@@ -11,8 +11,8 @@ import av.error
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from .decode import Block, to_block
-from .errors import MediaRejected
+from denoise_relay.engine.decode import Block, to_block
+from denoise_relay.engine.errors import MediaRejected
 
 #: Packets tried until one decodes: AAC and MP3 need a few to get going.
 _FIRST_PACKETS: Final = 64
@@ -20,6 +20,8 @@ _FIRST_PACKETS: Final = 64
 _LAST_PACKETS: Final = 2
 #: Timestamps may differ from the sum of the packets by this share and these seconds.
 _TIMESTAMP_SLACK: Final = (0.02, 0.1)
+#: Samples of encoder priming that are believed; real encoders need up to some 5,000.
+_MAX_PRIMING: Final = 48_000
 
 
 class Track:
@@ -55,7 +57,7 @@ class Track:
             self._end = max(self._end, packet.pts + duration)
         if packet.has_sidedata("skip_samples"):
             side_data = bytes(packet.get_sidedata("skip_samples"))
-            self._skipped_samples += struct.unpack_from("<I", side_data)[0]
+            self._skipped_samples += min(struct.unpack_from("<I", side_data)[0], _MAX_PRIMING)
 
     @property
     def first_block(self) -> Block:

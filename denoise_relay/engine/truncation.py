@@ -17,6 +17,7 @@ _SLACK_BYTES: Final = 512
 #: Sizes from here on are the "unknown" of programs that write a WAV or AVI to a pipe.
 _RIFF_UNKNOWN: Final = 0x7FFF_0000
 _MAX_BOXES: Final = 100_000
+_FARTHEST: Final = 2**40
 _OGG_TAIL_BYTES: Final = 2 * 65_307  # two pages of the largest size
 
 
@@ -30,6 +31,8 @@ def is_truncated(file: BinaryIO) -> bool:
         return _mp4(file, size)
     if head[:4] == b"OggS":
         return _ogg(file, size)
+    if head[:4] == b"fLaC":
+        return _flac(file, size)
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return _matroska(file, size)
     if head[:3] == b"ID3" or head[:1] == b"\xff":
@@ -38,6 +41,8 @@ def is_truncated(file: BinaryIO) -> bool:
 
 
 def _read(file: BinaryIO, position: int, count: int) -> bytes:
+    if position > _FARTHEST:  # a size that somebody made up
+        return b""
     file.seek(position)
     return file.read(count)
 
@@ -109,6 +114,18 @@ def _ogg(file: BinaryIO, size: int) -> bool:
         return True
     lacing = tail[page + 27 : page + 27 + header[26]]
     return len(lacing) < header[26] or page + 27 + header[26] + sum(lacing) > len(tail)
+
+
+def _flac(file: BinaryIO, size: int) -> bool:
+    """A metadata block that is cut, or nothing behind them. The frames are for `track` to count."""
+    position, last = 4, False
+    while not last:
+        header = _read(file, position, 4)
+        if len(header) < 4:
+            return True
+        last = bool(header[0] & 0x80)
+        position += 4 + int.from_bytes(header[1:], "big")
+    return position >= size
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:

@@ -1,0 +1,173 @@
+"""The demo as a person has it: one process in a terminal, two ports, a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60.0
+
+
+def free_pair() -> int:
+    """A port that is free with its next one."""
+    for _ in range(50):
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 1))
+                return port
+    raise RuntimeError("no two free ports in a row")
+
+
+class DemoProcess:
+    """`python manage.py demo --port PORT --state DIR`, with what it prints."""
+
+    def __init__(self, state: Path, *options: str, port: int | None = None) -> None:
+        self.state = state
+        self.port = port or free_pair()
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "manage.py",
+                "demo",
+                "--port",
+                str(self.port),
+                "--state",
+                str(state),
+                *options,
+            ],
+            cwd=ROOT,
+            env={
+                name: value
+                for name, value in os.environ.items()
+                if name != "DJANGO_SETTINGS_MODULE" and not name.startswith("DENOISE_RELAY_")
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, name="demo-output", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        with self._process.stdout as lines:
+            self._lines.extend(lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(  # noqa: T201
+                self.output, *(p.read_text() for p in self.state.glob("*/log.txt")), sep="\n"
+            )
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+        self._reader.join(10)
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self) -> Self:
+        """Wait until it says so."""
+        wait_for(
+            lambda: f"Ready:  {self.url}/" in self.output or self._process.poll() is not None,
+            within=START_SECONDS,
+        )
+        assert self._process.poll() is None, self.output
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def ended(self, within: float) -> int:
+        """Wait for its end; return the exit code."""
+        code = self._process.wait(within)
+        self._reader.join(10)
+        return code
+
+    def children(self) -> list[int]:
+        """Process ids of the two sites."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in text.split()]
+
+    def browser(self) -> httpx.Client:
+        """Something with cookies that people's browsers would send."""
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+
+    def journal(self, job: str) -> list[tuple[int, str, float]]:
+        """`(seq, stage, pct)` of a job, read from the site's database, without any request."""
+        database = self.state / "site/db.sqlite3"
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as rows:
+            return rows.execute(
+                "SELECT seq, stage, pct FROM denoise_relay_event WHERE job_id = ? ORDER BY seq",
+                [job.replace("-", "")],
+            ).fetchall()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that has ended and awaits its parent does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def submit(browser: httpx.Client, *, recording: bytes | None = None) -> str:
+    """Send the form as a browser does, the sample by default; return the job's id."""
+    page = browser.get("/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token, page.text
+    data = {"csrfmiddlewaretoken": token.group(1)}
+    files = None
+    if recording is None:
+        data["sample"] = "1"
+    else:
+        files = {"audio": ("my recording.wav", recording, "audio/wav")}
+    answer = browser.post("/", data=data, files=files)
+    assert answer.status_code == 302, answer.text
+    return answer.headers["location"].rstrip("/").rpartition("/")[2]
+
+
+def elapsed_since(moment: float) -> float:
+    """Seconds since a `time.monotonic()`."""
+    return time.monotonic() - moment

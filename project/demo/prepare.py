@@ -6,7 +6,6 @@ of mode 0600 beside the database: `api_key` by the service, `admin_password` by 
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import sys
@@ -34,12 +33,12 @@ def _keep(path: Path, secret: str) -> None:
 def _api_key() -> None:
     """One key for ever: the service shows a job only to the key that submitted it, and a
     restarted site looks for its unfinished jobs."""
+    from denoise_relay.access import create_api_key
+
     path = _folder() / API_KEY
     if path.exists():
         return
-    printed = io.StringIO()
-    call_command("create_api_key", "demo site", stdout=printed)
-    _keep(path, printed.getvalue().strip())
+    _keep(path, create_api_key("demo site"))
 
 
 def _admin() -> None:

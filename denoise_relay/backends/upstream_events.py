@@ -116,7 +116,7 @@ def decode_records(body: bytes) -> list[Record]:
 
 
 def decode_error(body: bytes) -> str:
-    """Return the `errorMessage` of an error body, cleaned; "" when it is not one."""
+    """Return the `errorMessage` of an error body (or its code), cleaned; "" when it is not one."""
     try:
         error: _Error = _convert(_unwrap(load_json(body)), _Error)
     except ProtocolError:

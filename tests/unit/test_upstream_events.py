@@ -72,7 +72,7 @@ def test_a_lone_surrogate_or_nul_does_not_cost_the_terminal_event() -> None:
     assert text(event.message) == "a b c"
 
 
-@pytest.mark.parametrize("stage", ["queued", "", "DONE", "x" * 5000])
+@pytest.mark.parametrize("stage", ["queued", "", "DONE", "x" * 5000, "\\ud800"])
 def test_an_unknown_stage_is_told_apart(stage: str) -> None:
     with pytest.raises(UnknownStage) as caught:
         decode_event(f'{{"stage":"{stage}","pct":1}}')
@@ -90,7 +90,6 @@ def test_an_unknown_stage_is_told_apart(stage: str) -> None:
         '"done"',
         "{}",
         '{"stage":null}',
-        '{"stage":"\\ud800"}',
         '{"stage":["done"]}',
         BOMB,
         f'{{"stage":"done","url":{BOMB}',

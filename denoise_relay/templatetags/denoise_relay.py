@@ -1,0 +1,63 @@
+"""`{% denoise_job job %}`, `{% denoise_assets %}` and the filters our own templates use.
+
+{% load denoise_relay %}
+<head>… {% denoise_assets %}</head>
+… {% denoise_job job %} …
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django import template
+from django.template.context import Context
+
+from denoise_relay import presentation
+from denoise_relay.events import Stage
+from denoise_relay.models import Job
+
+register = template.Library()
+
+
+@register.inclusion_tag("denoise_relay/_assets.html")
+def denoise_assets() -> dict[str, Any]:
+    """The style sheet and the ES module, once per page, in the head. Nothing inline: a
+    Content-Security-Policy of `default-src 'self'` is enough."""
+    return {}
+
+
+@register.inclusion_tag("denoise_relay/_job.html", takes_context=True)
+def denoise_job(
+    context: Context,
+    job: Job,
+    variant: Literal["card", "row"] = "card",
+    *,
+    controls: bool = True,
+    title: bool = False,
+) -> dict[str, Any]:
+    """One job, live: server-rendered inside a `<denoise-job>` element that takes over.
+
+    `variant`: `card` has progress, then the player; `row` is one line of a list. `controls`:
+    show *Cancel* and *Try again* (the views ask the access policy again). `title`: the page
+    is about this job, so that the document's title tells its progress. The page should have
+    been rendered with a request, for the forms' CSRF token.
+    """
+    return {
+        "job": job,
+        "links": presentation.links_of(job),
+        "shared_socket": presentation.SHARED_SOCKET,
+        "variant": variant,
+        "controls": controls,
+        "texts": presentation.element_texts(job, title=title),
+        "unplayable": job.extension in presentation.UNPLAYABLE,
+        "done": job.stage == Stage.DONE,
+        "failed": job.stage == Stage.ERROR,
+        "pct": round(job.pct),
+        "request": context.get("request"),
+    }
+
+
+@register.filter
+def denoise_clock(seconds: float | None) -> str:
+    """65.2 → `1:05`."""
+    return presentation.clock(seconds)

@@ -1,0 +1,206 @@
+"""The pages people see, and the JSON that their scripts read.
+
+Views are asynchronous; templates are rendered in Django's database thread, because a
+site's own base template may touch `request.user` or anything else that is lazy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.files import File
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from denoise_relay import access, intake, jobs, journal, presentation
+from denoise_relay.access import Viewer
+from denoise_relay.conf import relay_settings
+from denoise_relay.exceptions import UploadRejected
+from denoise_relay.models import Job
+
+FIELD = "audio"
+PAGE_SIZE = 20
+"""Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them."""
+REFRESH_SECONDS = 3
+"""How often a page without JavaScript reloads itself while its job runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """One file that was not taken; `name` is empty when there was none."""
+
+    name: str
+    code: str
+    message: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """What became of the files of one form: each for itself, so that good ones are not lost."""
+
+    jobs: list[Job] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def upload(request: HttpRequest) -> HttpResponse:
+    """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`.
+
+    A form gets 302 (to the job, or here when there are several) or 400 with the page;
+    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
+    """
+    viewer = await access.viewer_of(request)
+    if request.method != "POST":
+        return await _upload_page(request, viewer)
+    batch = await _receive(request, viewer)
+    if "application/json" in request.headers.get("Accept", ""):
+        return _batch_json(batch)
+    if batch.refusals:
+        # Read again: a first upload has just made the visitor's token.
+        return await _upload_page(request, await access.viewer_of(request), batch)
+    single = batch.jobs[0] if len(batch.jobs) == 1 else None
+    target = ("denoise_relay:job", [single.pk]) if single else ("denoise_relay:upload", [])
+    return HttpResponseRedirect(reverse(target[0], args=target[1]))
+
+
+async def _receive(request: HttpRequest, viewer: Viewer) -> Batch:
+    files = await sync_to_async(_files, thread_sensitive=False)(request)
+    batch = Batch()
+    if not files:
+        message = _("Choose a recording first.")
+        batch.refusals.append(Refusal(name="", code="required", message=message))
+        return batch
+    owner = viewer.user if viewer.user.is_authenticated else None
+    visitor = "" if owner else await access.visitor_token(request)
+    for file in files:
+        try:
+            batch.jobs.append(await jobs.asubmit(file, owner=owner, visitor=visitor))
+        except UploadRejected as error:
+            name = intake.display_name(file.name or "")
+            batch.refusals.append(Refusal(name=name, code=error.code, message=str(error)))
+    return batch
+
+
+def _files(request: HttpRequest) -> Sequence[File[bytes]]:
+    """The uploaded files; parses the body when no middleware has, which takes a while."""
+    if request.POST.get("sample"):
+        return [intake.sample()]
+    return request.FILES.getlist(FIELD)
+
+
+def _batch_json(batch: Batch) -> JsonResponse:
+    errors = [{"code": r.code, "message": r.message, "file_name": r.name} for r in batch.refusals]
+    if not batch.jobs:
+        return JsonResponse({"errors": errors}, status=400)
+    taken = [_taken(job) for job in batch.jobs]
+    body = taken[0] | ({"jobs": taken} if len(taken) > 1 else {})
+    return JsonResponse(body | ({"errors": errors} if errors else {}), status=201)
+
+
+def _taken(job: Job) -> dict[str, Any]:
+    """A new job for a script: `url` is its page, `links` and `state` feed a live row."""
+    links = presentation.links_of(job)
+    return {
+        "job": str(job.pk),
+        "url": links.page,
+        "links": {"status": links.status, "events": links.events, "socket": links.socket},
+        "state": presentation.status_of(job),
+    }
+
+
+async def _upload_page(
+    request: HttpRequest, viewer: Viewer, batch: Batch | None = None
+) -> HttpResponse:
+    return await sync_to_async(_render_upload)(request, viewer, batch or Batch())
+
+
+def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpResponse:
+    page = Paginator(access.jobs_of(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
+    settings = relay_settings()
+    context = {
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
+        "refusals": batch.refusals,
+        "taken": batch.jobs,
+        "field": FIELD,
+        "extensions": sorted(intake.AUDIO) + sorted(intake.VIDEO),
+        "audio_formats": ", ".join(sorted(name.upper() for name in intake.AUDIO)),
+        "video_formats": ", ".join(sorted(name.upper() for name in intake.VIDEO)),
+        "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "max_minutes": round(settings.MAX_DURATION_SECONDS / 60),
+        "texts": presentation.upload_texts(filesizeformat(settings.MAX_UPLOAD_BYTES)),
+        "blank": Job(),
+    }
+    status = 400 if batch.refusals else 200
+    return _private(render(request, "denoise_relay/upload.html", context, status=status))
+
+
+@require_http_methods(["GET", "HEAD"])
+async def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """One job: complete as it stands, and live where there is JavaScript."""
+    viewer = await access.viewer_of(request)
+    found = await access.aget_job(viewer, job_id)
+    return await sync_to_async(_render_job)(request, viewer, found)
+
+
+def _render_job(request: HttpRequest, viewer: Viewer, found: Job) -> HttpResponse:
+    context = {
+        "job": found,
+        "may_change": access.allowed(viewer, found, "change"),
+        "refresh_seconds": REFRESH_SECONDS,
+    }
+    return _private(render(request, "denoise_relay/job.html", context))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    """For this viewer alone, and asked for again each time. Not `no-store`, which would keep
+    pages out of the browser's back/forward cache."""
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+@require_GET
+async def status(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    """The job as JSON (`presentation.status_of`)."""
+    found = await access.aget_job(await access.viewer_of(request), job_id)
+    newest = await sync_to_async(journal.latest)(found.pk)
+    body = presentation.status_of(found, newest.at if newest else None)
+    return JsonResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@require_POST
+async def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """End the job; a job that has ended stays as it is. 302 to its page."""
+    found = await access.aget_job(await access.viewer_of(request), job_id, "change")
+    await jobs.acancel(found)
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
+
+
+@require_POST
+async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Do the same recording again as a new job. 302 to the new job's page.
+
+    A job that still runs is not doubled: 302 to its own page.
+    """
+    found = await access.aget_job(await access.viewer_of(request), job_id, "change")
+    if not found.ended:
+        return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
+    if not await sync_to_async(_has_original, thread_sensitive=False)(found):
+        raise Http404("The recording has been deleted.")
+    anew = await jobs.aretry(found)
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[anew.pk]))
+
+
+def _has_original(job: Job) -> bool:
+    name = job.original.name or ""
+    return bool(name) and job.original.storage.exists(name)

@@ -1,0 +1,75 @@
+"""Who calls the API, and which jobs are theirs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from denoise_relay import access
+from denoise_relay.access import Viewer
+from denoise_relay.models import ApiKey, Job
+from denoise_relay.views import replies
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
+KeyView = Callable[Concatenate[HttpRequest, ApiKey, P], Coroutine[Any, Any, HttpResponseBase]]
+
+
+def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
+    """Make an API view: these methods only, a valid key in `x-api-key`, errors as JSON.
+
+    The session is not asked, and so no CSRF token either: a key is never sent by a browser
+    on its own.
+    """
+
+    def decorate(view: KeyView[P]) -> View[P]:
+        @functools.wraps(view)
+        async def checked(
+            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponseBase:
+            if request.method not in methods:
+                allow = {"Allow": ", ".join(methods)}
+                return replies.error(replies.BAD_METHOD, "Method not allowed", headers=allow)
+            key = await access.api_key_of(request.headers.get(access.API_KEY_HEADER, ""))
+            if key is None:
+                return replies.error(replies.UNAUTHORIZED, "Invalid or missing API key")
+            try:
+                return await view(request, key, *args, **kwargs)
+            except Http404:
+                return replies.error(replies.NOT_FOUND, "No such record")
+
+        return csrf_exempt(checked)
+
+    return decorate
+
+
+def viewer_of_key(key: ApiKey) -> Viewer:
+    """Whose jobs a key lists: those it brought, and those of the user it belongs to."""
+    return Viewer(user=key.user or AnonymousUser(), api_key=key)
+
+
+async def job_of_key(key: ApiKey, job_id: str) -> Job:
+    """A job that this key may see; `Http404` alike for all others, malformed ids among them."""
+    return await sync_to_async(_job_of_key)(key, job_id)
+
+
+def _job_of_key(key: ApiKey, job_id: str) -> Job:
+    try:
+        job = Job.objects.filter(pk=UUID(job_id)).first()
+    except ValueError:
+        job = None
+    if job is not None:
+        # A key opens its user's own jobs, but lends nobody that user's rights as staff.
+        its_users = key.user is not None and job.owner_id == key.user_id
+        viewer = viewer_of_key(key) if its_users else Viewer(user=AnonymousUser(), api_key=key)
+        if access.allowed(viewer, job):
+            return job
+    raise Http404("No such job.")

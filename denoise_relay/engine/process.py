@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import json
 import math
 import os
 import secrets
@@ -13,7 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from denoise_relay.engine import protocol
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
@@ -36,7 +35,7 @@ _ENVIRONMENT: Final = {
 _REAP_SECONDS: Final = 5.0
 _STDERR_TAIL_BYTES: Final = 4096
 #: Keeps clean-up alive when its owner was cancelled a second time.
-_background: set[asyncio.Task[object]] = set()
+_background: set[asyncio.Task[Any]] = set()
 
 
 def available() -> bool:
@@ -52,14 +51,15 @@ async def probe(
 ) -> Probe:
     """Measure a file in a child process. May be cancelled and repeated.
 
-    Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable` or
-    `EngineCrashed`.
+    Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable`,
+    `EngineCrashed`, or `OSError` if there is no such file.
     """
     command = ["probe"]
     if max_duration_seconds is not None:
         command += ["--max-duration-seconds", str(float(max_duration_seconds))]
     try:
-        return await _run([*command, "--", str(_absolute(path))], _ignore, timeout_seconds)
+        source = _absolute(path)
+        return await _run([*command, "--", str(source)], source, _ignore, timeout_seconds)
     except _TimedOut as exc:
         raise MediaRejected("too_slow") from exc
 
@@ -77,18 +77,20 @@ async def denoise(
     exception from it ends the work. May be cancelled: the child is killed and nothing is left
     behind. May be repeated: an existing target is replaced. The result has the input's channels (a
     downmix to stereo if there are more than 2), rate and number of samples. Raises
-    `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`).
+    `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`), or
+    `OSError` if there is no such file.
     """
     path = _absolute(target)
     unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
-    command = ["denoise", "--", str(_absolute(source)), str(unfinished)]
+    before = _absolute(source)
+    command = ["denoise", "--", str(before), str(unfinished)]
     try:
-        measured = await _run(command, on_progress, timeout_seconds)
+        measured = await _run(command, before, on_progress, timeout_seconds)
+        if not unfinished.exists():
+            raise EngineCrashed("the child reported success without a result")
         unfinished.replace(path)
     except _TimedOut as exc:
         raise EngineCrashed(f"no result within {timeout_seconds:g} s") from exc
-    except FileNotFoundError as exc:
-        raise EngineCrashed(f"the child reported success without a result: {exc}") from exc
     finally:
         unfinished.unlink(missing_ok=True)
     return measured
@@ -112,11 +114,15 @@ def _ignore(pct: float, message: str) -> None:
 
 
 async def _run(
-    command: list[str], on_progress: Callable[[float, str], None], timeout_seconds: float
+    command: list[str],
+    source: Path,
+    on_progress: Callable[[float, str], None],
+    timeout_seconds: float,
 ) -> Probe:
     missing = _missing()
     if missing is not None:
         raise EngineUnavailable(missing)
+    os.stat(source)  # a file that is gone is the caller's mistake, and not a crash
     try:
         async with asyncio.timeout(timeout_seconds) as clock:
             async with _child(command, timeout_seconds) as (process, stderr):
@@ -139,10 +145,7 @@ async def _listen(
     highest = 0.0
     for _ in range(protocol.MAX_LINES):
         try:
-            data = await stdout.readuntil(b"\n")
-            line = json.loads(data)
-            if not isinstance(line, dict):
-                raise ValueError(f"not an object: {line!r}")
+            line = protocol.read_line(await stdout.readuntil(b"\n"))
             if "probe" in line:
                 return protocol.read_probe(line["probe"])
             if "rejected" in line:
@@ -152,7 +155,7 @@ async def _listen(
             pct, message = protocol.read_progress(line)
         except asyncio.IncompleteReadError:
             return None
-        except (asyncio.LimitOverrunError, ValueError, RecursionError) as exc:
+        except (asyncio.LimitOverrunError, ValueError) as exc:
             raise EngineCrashed(f"the child spoke nonsense: {exc!r:.500}") from exc
         highest = max(highest, pct)
         on_progress(highest, message)
@@ -217,10 +220,14 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 async def _reap(process: asyncio.subprocess.Process, stderr: asyncio.Task[bytes]) -> None:
     """Wait for the end, not for ever. A second cancellation ends the waiting, not the reaping."""
     wait = asyncio.create_task(process.wait(), name="engine-reap")
-    for task in (wait, stderr):
+    # A pipe with unread lines in it stays open, and its descriptor with it, until somebody reads.
+    stdout_stream = cast(asyncio.StreamReader, process.stdout)
+    stdout = asyncio.create_task(_tail(stdout_stream), name="engine-stdout")
+    tasks: set[asyncio.Task[Any]] = {wait, stdout, stderr}
+    for task in tasks:
         _background.add(task)
         task.add_done_callback(_background.discard)
-    await asyncio.wait({wait, stderr}, timeout=_REAP_SECONDS)
+    await asyncio.wait(tasks, timeout=_REAP_SECONDS)
 
 
 def _post_mortem(returncode: int | None, stderr: bytes) -> str:

@@ -10,6 +10,7 @@ The child handles hostile files, so the parent trusts none of this: the readers 
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ MAX_LINE_BYTES: Final = 16 * 1024
 MAX_LINES_PER_SECOND: Final = 20
 MAX_LINES: Final = 10_000
 _MAX_MESSAGE: Final = 1000
+_MAX_BRACKETS: Final = 16
 _FIELDS: Final = {
     "duration_seconds": float,
     "sample_rate": int,
@@ -34,6 +36,17 @@ _FIELDS: Final = {
     "container": str,
     "has_video": bool,
 }
+
+
+def read_line(data: bytes) -> dict[str, Any]:
+    """One line as the object it must be. Raises `ValueError`."""
+    # Our lines are nested twice at most; thousands of brackets would exhaust json's recursion.
+    if data.count(b"[") + data.count(b"{") > _MAX_BRACKETS:
+        raise ValueError("nested too deeply")
+    line = json.loads(data)
+    if not isinstance(line, dict):
+        raise ValueError(f"not an object: {line!r}")
+    return line
 
 
 def read_progress(line: dict[str, Any]) -> tuple[float, str]:

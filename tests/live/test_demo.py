@@ -76,7 +76,7 @@ def test_taken_port_is_one_clear_line_and_nothing_has_started(tmp_path: Path, of
 
 def test_unfinished_job_goes_on_at_the_next_start_without_any_request(tmp_path: Path) -> None:
     with DemoProcess(tmp_path / "demo") as demo, demo.ready().browser() as browser:
-        job = submit(browser, recording=tone_in_noise(seconds=180))
+        job = submit(browser, recording=tone_in_noise(seconds=90))
         wait_for(lambda: any(pct > 0 for _, _, pct in demo.journal(job)), within=30)
         demo.send(signal.SIGTERM)
         assert demo.ended(within=10) == 0

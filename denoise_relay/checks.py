@@ -46,16 +46,20 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """E004: an external worker can be heard only through a layer between processes."""
+    """W004: without a layer between processes an external worker is heard late.
+
+    A warning and no error: the journal carries everything, only seconds later.
+    """
     layer = get_channel_layer()
     if conf.relay_settings().WORKER != "external":
         return []
     if layer is None or isinstance(layer, InMemoryChannelLayer):
         return [
-            Error(
-                "DENOISE_RELAY: WORKER is external, but CHANNEL_LAYERS reaches no other process.",
+            Warning(
+                "DENOISE_RELAY: WORKER is external, but CHANNEL_LAYERS reaches no other process: "
+                "viewers see each step only at the next position check.",
                 hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or WORKER = 'embedded'.",
-                id="denoise_relay.E004",
+                id="denoise_relay.W004",
             )
         ]
     return []

@@ -1,0 +1,1 @@
+"""What the relay costs, side by side with what a user would pick instead. `make bench`."""

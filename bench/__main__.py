@@ -1,0 +1,33 @@
+"""`python -m bench [fanout|latency|engine …]`: all of them by default."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main() -> None:
+    """Run the chosen benches one after another."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine")
+    parser.add_argument("--viewers", type=int, default=500)
+    options = parser.parse_args()
+    chosen = options.what or ["engine", "latency", "fanout"]
+    for name in chosen:
+        if name == "fanout":
+            from bench import fanout
+
+            fanout.run(options.viewers)
+        elif name == "latency":
+            from bench import latency
+
+            latency.run()
+        elif name == "engine":
+            from bench import engine
+
+            engine.run()
+        else:
+            parser.error(f"unknown bench {name!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,10 @@ class DownloadFailed(RelayError):
         self.wait = wait
 
 
+class TooLarge(DownloadFailed):
+    """The result is larger than `MAX_RESULT_BYTES`."""
+
+
 class Downloads:
     """Fetches results into workspaces; holds no state of its own."""
 
@@ -113,7 +117,7 @@ class Downloads:
     async def _save(self, response: httpx.Response, path: Path) -> Path:
         announced = response.headers.get("content-length", "")
         if announced.isdigit() and int(announced[:19]) > self._max_bytes:
-            raise DownloadFailed(f"the result has {announced[:19]} bytes, over {self._max_bytes}")
+            raise TooLarge(f"the result has {announced[:19]} bytes, over {self._max_bytes}")
         size = 0
         file = await asyncio.to_thread(path.open, "wb")
         try:
@@ -121,7 +125,7 @@ class Downloads:
             async for chunk in response.aiter_raw():
                 size += len(chunk)
                 if size > self._max_bytes:
-                    raise DownloadFailed(f"the result exceeds {self._max_bytes} bytes")
+                    raise TooLarge(f"the result exceeds {self._max_bytes} bytes")
                 batch += chunk
                 if len(batch) >= WRITE_BYTES:
                     await asyncio.to_thread(file.write, bytes(batch))

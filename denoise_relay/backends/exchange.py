@@ -37,6 +37,10 @@ class Broken(RelayError):
     """The exchange broke after it began; the server may have acted on the request."""
 
 
+class Silent(Broken):
+    """The other side said nothing for longer than it may."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
     """Time limits of one exchange, in seconds."""
@@ -180,6 +184,8 @@ def _mapped() -> Iterator[None]:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
         raise NotSent(f"{type(exc).__name__}: {exc}") from exc
+    except httpx.ReadTimeout as exc:
+        raise Silent from exc
     except (httpx.HTTPError, TimeoutError) as exc:
         raise Broken(f"{type(exc).__name__}: {exc}") from exc
 

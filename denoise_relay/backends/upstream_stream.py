@@ -66,14 +66,17 @@ class Listener:
             # happy for ever. This clock is moved by events alone.
             async with asyncio.timeout(self._quiet_seconds) as clock:
                 async for chunk in response.aiter_raw():
+                    heard = False
                     for message in parser.feed(chunk):
                         event = self._decode(message.data)
-                        if event is None:
-                            continue
-                        if isinstance(event, Done | Failed):
+                        if isinstance(event, Processing):
+                            heard = True
+                            self._heard(event)
+                        elif event is not None:
                             return event
+                    if heard:
+                        # Once a chunk: each move makes a timer, and a flood would make many.
                         clock.reschedule(loop.time() + self._quiet_seconds)
-                        self._heard(event)
                     self.retry = parser.retry
                     budget -= len(chunk)
                     if budget < 0:

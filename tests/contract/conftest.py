@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,7 @@ from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.testing import ScriptedUpstream
 from denoise_relay.testing.server import silent_wav
-from tests.contract.runs import RecordedRun, make_run
-
-NewRun = Callable[..., RecordedRun]
-NewBackend = Callable[..., UpstreamBackend]
+from tests.contract.runs import NewBackend, NewRun, RecordedRun, make_run
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from denoise_relay.backends.base import Assignment
+from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import LeaseLost
 
 #: Reports that are kept word for word; a flood is only counted.
@@ -69,3 +71,8 @@ def make_run(source: Path, workspace: Path, **facts: Any) -> RecordedRun:
         "workspace": workspace,
     }
     return RecordedRun(Assignment(**given | facts))
+
+
+#: The fixtures `new_run` and `new_backend`: facts of an assignment, or settings.
+NewRun = Callable[..., RecordedRun]
+NewBackend = Callable[..., UpstreamBackend]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.testing import ScriptedUpstream, answers
-from tests.contract.conftest import NewBackend, NewRun
+from tests.contract.runs import NewBackend, NewRun
 
 
 async def test_a_job_is_submitted_followed_and_brought_home(

@@ -77,6 +77,8 @@ class RelaySettings:
 _FIELDS = {field.name: field for field in dataclasses.fields(RelaySettings)}
 _CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
+_LARGEST = 2**53
+"""Beyond this a float counts no longer by ones, and no database column holds it."""
 
 
 def _problem(key: str, value: Any) -> str:
@@ -87,13 +89,14 @@ def _problem(key: str, value: Any) -> str:
     if isinstance(default, int | float):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
-        if isinstance(default, int) and not float(value).is_integer():
+        if isinstance(default, int) and isinstance(value, float) and not value.is_integer():
             return "must be a whole number"
         if not 0 <= value < float("inf") or (value == 0 and key not in _MAY_BE_ZERO):
             return "must be positive"
-        return ""
+        return "" if value <= _LARGEST else "must be smaller"
     if isinstance(default, tuple):
-        if isinstance(value, str) or not all(isinstance(item, str) for item in value or ()):
+        strings = isinstance(value, list | tuple | set | frozenset)
+        if not strings or not all(isinstance(item, str) for item in value):
             return "must be a list of strings"
         return ""
     if not isinstance(value, str):
@@ -102,11 +105,18 @@ def _problem(key: str, value: Any) -> str:
         return f"must be one of {', '.join(_CHOICES[key])}"
     if key == "BACKEND" and value not in SHORT_BACKENDS and "." not in value:
         return "must be upstream, local or a dotted path"
-    if key == "UPSTREAM_URL":
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            return "must be an http or https URL"
+    if key == "UPSTREAM_URL" and not _is_http_url(value):
+        return "must be an http or https URL"
     return ""
+
+
+def _is_http_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        # Reading the port raises when it is none.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def configured() -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,5 +62,8 @@ def clean_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def clean_pct(value: float) -> float:
-    """Clamp to 0-100 with one decimal; what is not a finite number counts as 0."""
-    return round(min(max(value, 0.0), 100.0), 1) if math.isfinite(value) else 0.0
+    """Clamp to 0-100 with one decimal; what is not a number counts as 0."""
+    # Compared before it is converted: an int from JSON may be too large for a float.
+    if value >= 100:
+        return 100.0
+    return round(float(value), 1) if value > 0 else 0.0

@@ -32,9 +32,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.SUBMITTING: frozenset(
         {Status.SUBMITTING, Status.PROCESSING, Status.DONE, Status.ERROR, Status.CANCELED}
     ),
-    Status.PROCESSING: frozenset(
-        {Status.PROCESSING, Status.DONE, Status.ERROR, Status.CANCELED}
-    ),
+    Status.PROCESSING: frozenset({Status.PROCESSING, Status.DONE, Status.ERROR, Status.CANCELED}),
     Status.DONE: frozenset(),
     Status.ERROR: frozenset(),
     Status.CANCELED: frozenset(),

@@ -18,7 +18,7 @@ _encoder = msgspec.json.Encoder()
 
 def number(pct: float) -> float | int:
     """62.0 travels as 62, 62.5 as 62.5."""
-    return int(pct) if pct.is_integer() else pct
+    return int(pct) if pct == int(pct) else pct
 
 
 def timestamp(moment: datetime) -> str:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from denoise_relay import wire
+from denoise_relay.events import Event, Stage
+
+JOB = UUID("5b1d2f7e-3f81-4c2a-9c5d-7a2e91b4c7a1")
+AT = datetime(2026, 11, 22, 9, 30, 1, 234_567, tzinfo=UTC)
+
+
+def event(**changes: Any) -> Event:
+    facts: dict[str, Any] = {
+        "job": JOB,
+        "seq": 7,
+        "stage": Stage.PROCESSING,
+        "pct": 62.0,
+        "message": "Running noise reduction",
+        "at": AT,
+    }
+    return Event(**facts | changes)
+
+
+def test_frame_of_progress() -> None:
+    assert json.loads(wire.frame(event())) == {
+        "job": str(JOB),
+        "seq": 7,
+        "stage": "processing",
+        "pct": 62,
+        "message": "Running noise reduction",
+        "at": "2026-11-22T09:30:01.234Z",
+    }
+
+
+def test_frame_of_done_carries_where_to_listen() -> None:
+    done = event(stage=Stage.DONE, pct=100.0, url="https://cdn.example/5b1d.wav")
+
+    assert json.loads(wire.frame(done))["url"] == "https://cdn.example/5b1d.wav"
+    assert json.loads(wire.frame(done, "/ours"))["url"] == "/ours"
+    assert json.loads(wire.frame(done))["denoiseId"] == str(JOB)
+
+
+def test_frame_of_an_error_has_no_url() -> None:
+    body = json.loads(wire.frame(event(stage=Stage.ERROR, message="No audio"), "/ours"))
+
+    assert body["message"] == "No audio"
+    assert not {"url", "denoiseId"} & set(body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"stage": "processing", "pct": 62, "message": "Running noise reduction"}),
+        ({"message": "", "pct": 62.5}, {"stage": "processing", "pct": 62.5}),
+        (
+            {"stage": Stage.DONE, "url": "https://cdn.example/x"},
+            {"stage": "done", "url": "https://cdn.example/x", "denoiseId": str(JOB)},
+        ),
+        (
+            {"stage": Stage.ERROR, "message": "Too long"},
+            {"stage": "error", "message": "Too long"},
+        ),
+    ],
+)
+def test_contract_payload(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert json.loads(wire.contract_payload(event(**changes))) == expected
+
+
+@pytest.mark.parametrize(("pct", "text"), [(62.0, "62"), (62.5, "62.5"), (0, "0"), (100, "100")])
+def test_number_travels_short(pct: float, text: str) -> None:
+    assert wire.encode(wire.number(pct)) == text
+
+
+def test_timestamp_is_utc_whatever_the_zone() -> None:
+    east = AT.astimezone(timezone(timedelta(hours=3)))
+
+    assert wire.timestamp(east) == "2026-11-22T09:30:01.234Z"
+
+
+def test_sse_message() -> None:
+    assert wire.sse('{"a":1}', seq=7) == b'id: 7\ndata: {"a":1}\n\n'
+    assert wire.sse("{}") == b"data: {}\n\n"
+
+
+def test_a_frame_is_one_line_whatever_it_says() -> None:
+    text = wire.frame(event(message='line\nbreak " \\ \u2028 ضوضاء'))
+
+    assert "\n" not in text
+    assert "\r" not in text
+    assert json.loads(text)["message"] == 'line\nbreak " \\ \u2028 ضوضاء'

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from uuid import uuid4
@@ -14,7 +11,7 @@ from uuid import uuid4
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.process import ROOT, Server, daphne
+from bench.process import Server, daphne, manage
 
 UPDATES = 30
 WARM_UP = 5
@@ -56,19 +53,9 @@ def run(viewers: int) -> None:
 
 
 def _make_job(job: str, environment: dict[str, str]) -> str:
-    def manage(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
-
-    manage("migrate", "--verbosity", "0")
-    return manage("shell", "--verbosity", "0", "-c", _MAKE_JOB.format(job=job)).splitlines()[-1]
+    manage(environment, "migrate", "--verbosity", "0")
+    code = _MAKE_JOB.format(job=job)
+    return manage(environment, "shell", "--verbosity", "0", "-c", code).splitlines()[-1]
 
 
 async def _measure(

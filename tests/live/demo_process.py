@@ -152,18 +152,18 @@ def alive(pid: int) -> bool:
         return False
 
 
-def submit(browser: httpx.Client, *, recording: bytes | None = None) -> str:
+def submit(browser: httpx.Client, *, recording: bytes | None = None, page: str = "/") -> str:
     """Send the form as a browser does, the sample by default; return the job's id."""
-    page = browser.get("/")
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-    assert token, page.text
+    form = browser.get(page)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
+    assert token, form.text
     data = {"csrfmiddlewaretoken": token.group(1)}
     files = None
     if recording is None:
         data["sample"] = "1"
     else:
         files = {"audio": ("my recording.wav", recording, "audio/wav")}
-    answer = browser.post("/", data=data, files=files)
+    answer = browser.post(page, data=data, files=files)
     assert answer.status_code == 302, answer.text
     return answer.headers["location"].rstrip("/").rpartition("/")[2]
 

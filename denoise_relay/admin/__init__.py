@@ -1,0 +1,7 @@
+"""The admin: jobs with their timelines, and API keys. Events are shown with their job only."""
+
+from __future__ import annotations
+
+from denoise_relay.admin import jobs, keys
+
+__all__ = ["jobs", "keys"]

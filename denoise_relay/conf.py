@@ -72,10 +72,13 @@ class RelaySettings:
     POSITION_CHECK_SECONDS: float = 10.0
     #: Jobs that one socket may watch.
     MAX_WATCHES: int = 100
+    #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
+    METRICS_TOKEN: str = ""
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(RelaySettings)}
 _CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
+_SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
 _LARGEST = 2**53
 """Beyond this a float counts no longer by ones, and no database column holds it."""
@@ -136,7 +139,7 @@ def problems() -> Iterator[tuple[str, str]]:
             yield str(key), f"is unknown; known keys: {', '.join(sorted(_FIELDS))}"
         elif problem := _problem(key, item):
             # The value of a key may be a secret that was put in the wrong place.
-            shown = "" if key == "API_KEY" else f", not {item!r}"
+            shown = "" if key in _SECRETS else f", not {item!r}"
             yield key, problem + shown
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from denoise_relay import broadcast, intake, journal, queue, signals
+from denoise_relay import broadcast, intake, journal, metrics, queue, signals
 from denoise_relay.db import write_transaction
 from denoise_relay.events import Fact, Stage
 from denoise_relay.intake import Recording
@@ -56,6 +56,7 @@ def _store(job: Job, file: File[bytes], recording: Recording) -> Job:
     file.seek(0)
     # Written before the row, so that no row ever names a file that is not there.
     job.original.name = media_storage().save(media_name(job, recording.name), file)
+    metrics.UPLOAD_BYTES.inc(recording.size_bytes)
     return _enqueue(job)
 
 

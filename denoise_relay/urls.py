@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from denoise_relay.transport import sse
-from denoise_relay.views import health, media, pages
+from denoise_relay.views import health, media, metrics, pages
 
 app_name = "denoise_relay"
 urlpatterns = [
@@ -18,4 +18,5 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/retry/", pages.retry, name="retry"),
     path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.core.checks import CheckMessage, Error
 
-from denoise_relay import engine
+from denoise_relay import engine, metrics
 from denoise_relay.backends.base import Backend, Result, Run
 from denoise_relay.exceptions import JobFailed
 
@@ -30,12 +30,13 @@ class LocalBackend(Backend):
         await run.accepted(str(job.job))
         target = job.workspace / f"denoised{engine.OUTPUT_SUFFIX}"
         try:
-            await engine.denoise(
-                job.source,
-                target,
-                on_progress=run.report,
-                timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,
-            )
+            with metrics.ENGINE_SECONDS.time():
+                await engine.denoise(
+                    job.source,
+                    target,
+                    on_progress=run.report,
+                    timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,
+                )
         except engine.MediaRejected as error:
             raise JobFailed(str(error), detail=f"rejected: {error.code}") from error
         except engine.EngineUnavailable as error:

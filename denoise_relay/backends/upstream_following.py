@@ -11,6 +11,7 @@ from collections import Counter
 
 from django.utils.translation import gettext as _
 
+from denoise_relay import metrics
 from denoise_relay.backends.exchange import Silent
 from denoise_relay.backends.upstream_errand import CALL_FAULTS, Errand, is_final, seconds_to_wait
 from denoise_relay.backends.upstream_events import Done, Failed, Processing, Record, text
@@ -46,6 +47,7 @@ class Following:
             except (*CALL_FAULTS, Cut, Quiet) as exc:
                 fault = exc
             self._errand.note("stream_lost", fault)
+            metrics.RECONNECTS.inc()
             self._failures += 1
             delay = self._delay(fault)
             asking = self._failures % FAILURES_BEFORE_HISTORY == 0 or _wants_history(fault)

@@ -44,6 +44,11 @@ CLOSING_SECONDS = 2.0
 _open: set[RelayConsumer] = set()
 
 
+def open_sockets() -> int:
+    """How many sockets this process holds."""
+    return len(_open)
+
+
 async def close_all() -> None:
     """Close every socket of this process with 4012, so that clients come back elsewhere, and
     wait a bounded moment for their closing handshakes."""

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from django.db import Error as DatabaseFailure
 
-from denoise_relay import broadcast, db, journal, log
+from denoise_relay import broadcast, db, journal, log, metrics
 from denoise_relay.broadcast import Frame
 from denoise_relay.conf import relay_settings
 from denoise_relay.subscription import Subscription
@@ -137,6 +137,7 @@ class Feed:
     # What repairs losses
 
     def _suspect(self, job: UUID) -> None:
+        metrics.GAPS.inc()
         self._stale.add(job)
         self._doubt.set()
 

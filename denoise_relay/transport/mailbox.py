@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from denoise_relay import metrics
 from denoise_relay.broadcast import Frame
 
 LIMIT = 64
@@ -41,5 +42,7 @@ class Mailbox:
     def _collapse(self) -> None:
         newest = {frame.job: frame for frame in self._frames}
         kept = [frame for frame in self._frames if newest[frame.job] is frame]
-        self.skipped += len(self._frames) - len(kept)
+        skipped = len(self._frames) - len(kept)
+        self.skipped += skipped
+        metrics.SKIPPED_FRAMES.inc(skipped)
         self._frames = deque(kept)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.db import Error as DatabaseFailure
 
-from denoise_relay import broadcast, db, leases, log, queue
+from denoise_relay import broadcast, db, leases, log, metrics, queue
 from denoise_relay.backends.base import Backend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.leases import Lease
@@ -178,9 +178,11 @@ class Supervisor:
         )
         task = self._spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
+        metrics.RUNNERS.inc()
         task.add_done_callback(lambda ended: self._ended(lease.job, ended))
 
     def _ended(self, job: UUID, task: asyncio.Task[None]) -> None:
+        metrics.RUNNERS.dec()
         if self._runners.get(job) is task:
             del self._runners[job]
         if not task.cancelled() and (error := task.exception()) is not None:

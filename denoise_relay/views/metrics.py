@@ -1,0 +1,125 @@
+"""GET /metrics: this process's numbers for Prometheus.
+
+Who may read them: with `METRICS_TOKEN`, whoever sends it as a bearer token, from anywhere.
+Without one, a client on this machine that came straight to us. A proxy on this machine has a
+loopback address too, so a request that names another host, or shows a proxy's traces, is
+not taken for one of ours. All others get what an unknown address gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import time
+
+from django.db import Error as DatabaseFailure
+from django.db import router
+from django.db.models import Count, Min
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.request import split_domain_port
+from django.utils import timezone
+
+from denoise_relay import db, leases, log
+from denoise_relay import metrics as instruments
+from denoise_relay.conf import relay_settings
+from denoise_relay.lifecycle import Status
+from denoise_relay.models import Job
+from denoise_relay.transport import consumers
+from denoise_relay.transport.feed import feed
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CACHE_SECONDS = 5.0
+"""Counting is one pass over an index: cheap, but nothing to repeat for each of many scrapers."""
+DATABASE_SECONDS = 3.0
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+_counted_at = float("-inf")
+
+
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer with the text format. Without a database the rest is shown all the same."""
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    refusal = _refusal(request)
+    if refusal is not None:
+        return refusal
+    await _count()
+    instruments.WATCHERS.set(feed().viewers)
+    instruments.SOCKETS.set(consumers.open_sockets())
+    return HttpResponse(
+        instruments.exposition(),
+        content_type=CONTENT_TYPE,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    """Nothing for those who may read; raises `Http404` where there is no token to ask for."""
+    token = relay_settings().METRICS_TOKEN
+    if not token:
+        if not _from_this_machine(request):
+            raise Http404
+        return None
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secrets.compare_digest(given.encode(), token.encode()):
+        return None
+    return HttpResponse(
+        "Send METRICS_TOKEN as a bearer token.\n",
+        status=401,
+        content_type="text/plain",
+        headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+    )
+
+
+def _from_this_machine(request: HttpRequest) -> bool:
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return False
+    host, _port = split_domain_port(request.get_host())
+    return _loopback(request.META.get("REMOTE_ADDR") or "") and (
+        host == "localhost" or _loopback(host.strip("[]"))
+    )
+
+
+def _loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+async def _count() -> None:
+    """Bring the numbers of the database up to date, unless they are a few seconds old."""
+    global _counted_at
+    if time.monotonic() - _counted_at < CACHE_SECONDS:
+        return
+    # Before the question, so that scrapers which come meanwhile do not ask it too.
+    _counted_at = time.monotonic()
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            statuses, oldest = await db.call(_numbers)
+    except (DatabaseFailure, TimeoutError) as error:
+        # Not old numbers under a new date.
+        instruments.JOBS.clear()
+        instruments.QUEUE_OLDEST.set(float("nan"))
+        log.logger.warning(
+            "The metrics have no job counts: %s",
+            type(error).__name__,
+            extra=log.fields("count_failed", error=repr(error)),
+        )
+        return
+    for status in Status:
+        instruments.JOBS.labels(status=status.value).set(statuses.get(status.value, 0))
+    instruments.QUEUE_OLDEST.set(oldest)
+
+
+def _numbers() -> tuple[dict[str, int], float]:
+    """Jobs by status, and the age in seconds of the oldest that waits for a runner."""
+    alias = router.db_for_read(Job)
+    counted = Job.objects.using(alias).order_by().values_list("status").annotate(Count("pk"))
+    waiting = leases.free(alias).filter(status=Status.QUEUED)
+    oldest = waiting.aggregate(oldest=Min("created_at"))["oldest"]
+    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    return dict(counted), max(0.0, age)

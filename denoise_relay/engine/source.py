@@ -26,6 +26,10 @@ _DECODERS: Final = (
     "pcm_s64be", "pcm_s64le", "pcm_u8", "pcm_u16be", "pcm_u16le",
 )  # fmt: skip
 MAX_STREAMS: Final = 64
+#: Titles in Latin-1 must not fail a file. PyAV does so by itself, without the option, from 19 on.
+_LENIENT_TAGS: Final[dict[str, Any]] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
 
 
 class Source(io.RawIOBase):
@@ -69,7 +73,7 @@ def open_container(source: Source) -> InputContainer:
     are not on the list, and they are the larger part of FFmpeg's attack surface.
     """
     try:
-        container = av.open(
+        container: InputContainer = av.open(
             source,
             "r",
             container_options={
@@ -78,8 +82,8 @@ def open_container(source: Source) -> InputContainer:
                 "protocol_whitelist": "",
                 "max_streams": str(MAX_STREAMS),
             },
-            metadata_errors="replace",
             io_open=_refuse_to_open,
+            **_LENIENT_TAGS,
         )
     except av.error.ArgumentError as exc:
         # FFmpeg says EINVAL for a format that it knows and that is not on our list.

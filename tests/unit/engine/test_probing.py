@@ -120,6 +120,18 @@ def test_cover_art_is_not_video(files: dict[str, bytes], tmp_path: Path) -> None
     assert not probe_file(path).has_video
 
 
+def test_tags_in_an_old_encoding_are_no_obstacle(files: dict[str, bytes], tmp_path: Path) -> None:
+    data = bytearray(files["s16.wav"])
+    tag = b"INFOINAM\x06\0\0\0caf\xe9s\0"
+    chunk = b"LIST" + struct.pack("<I", len(tag)) + tag
+    at = data.index(b"data")
+    data[at:at] = chunk
+    struct.pack_into("<I", data, 4, len(data) - 8)
+    path = tmp_path / "tagged.wav"
+    path.write_bytes(data)
+    assert probe_file(path).duration_seconds == 3.0
+
+
 def test_progress_reaches_the_end(files: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(files["s16.wav"])

@@ -64,6 +64,8 @@ def parse_url(text: str) -> httpx.URL:
         raise BadUrl("a URL with a user name or password")
     if not url.host:
         raise BadUrl("a URL without a host")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise BadUrl(f"a URL with port {url.port}")
     return url.copy_with(fragment=None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import unquote
 
 import httpx
@@ -71,6 +72,8 @@ class Downloads:
             raise DownloadFailed(f"no result within {TOTAL_SECONDS:.0f} s") from exc
         except (Unresolved, NotSent, Broken, ProtocolError) as exc:
             raise DownloadFailed(str(exc)) from exc
+        except OSError as exc:
+            raise DownloadFailed(f"the result cannot be written: {exc.strerror}") from exc
 
     async def _follow(self, url: httpx.URL, workspace: Path) -> Path:
         for _hop in range(MAX_REDIRECTS + 1):
@@ -119,8 +122,7 @@ class Downloads:
         if announced.isdigit() and int(announced[:19]) > self._max_bytes:
             raise TooLarge(f"the result has {announced[:19]} bytes, over {self._max_bytes}")
         size = 0
-        file = await asyncio.to_thread(path.open, "wb")
-        try:
+        with _create(path) as file:
             batch = bytearray()
             async for chunk in response.aiter_raw():
                 size += len(chunk)
@@ -128,16 +130,23 @@ class Downloads:
                     raise TooLarge(f"the result exceeds {self._max_bytes} bytes")
                 batch += chunk
                 if len(batch) >= WRITE_BYTES:
-                    await asyncio.to_thread(file.write, bytes(batch))
+                    await asyncio.to_thread(_write, file, bytes(batch))
                     batch.clear()
-            await asyncio.to_thread(file.write, bytes(batch))
-        finally:
-            # Not in a thread: this runs while a cancel passes, and the file is small by now.
-            file.close()
+            await asyncio.to_thread(_write, file, bytes(batch))
         # A short body under Content-Length is a broken exchange already.
         if not size:
             raise DownloadFailed("the result is empty")
         return path
+
+
+def _create(path: Path) -> BinaryIO:
+    # Not in a thread: a cancel meanwhile would leave an open file that nobody knows of.
+    return path.open("wb")
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()  # here, in a thread, and not when the loop closes the file
 
 
 def _redirected(url: httpx.URL, response: httpx.Response) -> httpx.URL:

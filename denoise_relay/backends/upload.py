@@ -86,5 +86,9 @@ class Upload:
 
 
 def open_source(path: Path) -> BinaryIO:
-    """Open a recording for upload; blocks, so call it in a thread."""
+    """Open a recording for upload.
+
+    Not in a thread, though it may block for a moment: a cancel while the thread is at it
+    would leave an open file that nobody knows of.
+    """
     return path.open("rb")

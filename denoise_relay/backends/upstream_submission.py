@@ -59,7 +59,7 @@ class Submission:
         """Submit as a new attempt; the id is None when it was lost for good."""
         assignment = self._run.assignment
         try:
-            source = await asyncio.to_thread(open_source, assignment.source)
+            source = open_source(assignment.source)
         except OSError as exc:
             raise JobFailed(_("The recording is no longer here."), detail=repr(exc)) from exc
         with contextlib.closing(source):

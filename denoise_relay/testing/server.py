@@ -110,6 +110,8 @@ class ScriptedUpstream:
         ]
         self.result = silent_wav()
         self.result_type = "audio/wav"
+        #: Records on one page of the history, whatever `limit` asks for.
+        self.page_cap = MAX_SEEN
         self._scripts: dict[str, deque[Answer]] = {
             route: deque() for route in ("submit", "progress", "list", "result")
         }
@@ -122,11 +124,16 @@ class ScriptedUpstream:
     # --- What tests use -----------------------------------------------------------------------
 
     @property
+    def port(self) -> int:
+        return self._port
+
+    @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def netloc(self) -> str:
+        """Host and port, for `ALLOWED_RESULT_HOSTS`."""
         return f"127.0.0.1:{self._port}"
 
     @property
@@ -145,6 +152,11 @@ class ScriptedUpstream:
 
     def on_result(self, *script: Answer) -> None:
         self._scripts["result"].extend(script)
+
+    def forget_scripts(self) -> None:
+        """Follow the contract from now on."""
+        for script in self._scripts.values():
+            script.clear()
 
     def add_record(self, file_name: str, **facts: Any) -> Record:
         """Put a job into the history, as if it had been submitted."""
@@ -386,6 +398,7 @@ class _Conversation:
             return answers.error(400, "bad offset or limit")
         if offset < 0 or limit < 1:
             return answers.error(400, "bad offset or limit")
+        limit = min(limit, self._upstream.page_cap)
         shown = self._upstream.visible_records()[offset : offset + limit]
         return answers.json_body(200, [record.as_json() for record in shown])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -29,6 +30,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from denoise_relay import jobs, presentation
+from denoise_relay.admin.dates import JobsByDate
 from denoise_relay.lifecycle import ACTIVE, TERMINAL
 from denoise_relay.models import Job, StatusChoices
 
@@ -161,6 +163,17 @@ class JobAdmin(JobBase):
         return presentation.clock(job.duration_seconds)
 
     # The list
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        plain = super().get_queryset(request)
+        return JobsByDate(model=plain.model, query=plain.query, using=plain.db)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        found = super().get_changelist_instance(request)
+        if found.query:
+            # The dates of a search would each be a search of their own.
+            found.date_hierarchy = None
+        return found
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str

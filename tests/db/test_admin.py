@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pytest_django import Settings
 
 from denoise_relay import access
 from denoise_relay.admin import jobs as jobs_admin
+from denoise_relay.admin.dates import JobsByDate
 from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
@@ -145,6 +147,33 @@ def test_search_finds_an_upstream_id_that_is_a_uuid(root: Client) -> None:
     stored_job(file_name="other.wav")
 
     assert names_on(root, f"q={upstream_id}") == {"wanted.wav"}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Kathmandu"])
+@pytest.mark.parametrize("kind", ["day", "month", "year"])
+@pytest.mark.django_db
+def test_dates_are_those_that_django_finds_by_reading_every_row(kind: str, zone: str) -> None:
+    shuffled = random.Random(kind + zone)
+    jobs = Job.objects.bulk_create([Job(original="x") for _ in range(60)])
+    for job in jobs:
+        # Over three years, with clock changes and leap days, and often near midnight.
+        hours = shuffled.randrange(3 * 366) * 24 + shuffled.choice([-1, 0, 5, 6, 18])
+        moment = datetime(2023, 12, 31, tzinfo=UTC) + timedelta(hours=hours)
+        Job.objects.filter(pk=job.pk).update(created_at=moment)
+
+    with timezone.override(zone):
+        found = JobsByDate(Job).datetimes("created_at", kind)
+        assert found == list(Job.objects.order_by().datetimes("created_at", kind))
+
+
+def test_list_offers_dates_to_choose_but_not_within_a_search(root: Client) -> None:
+    stored_job(file_name="now.wav")
+    old = stored_job(file_name="old.wav")
+    Job.objects.filter(pk=old.pk).update(created_at=datetime(2024, 2, 29, 12, tzinfo=UTC))
+
+    assert "?created_at__year=2024" in text(root, LIST)
+    assert names_on(root, "created_at__year=2024&created_at__month=2") == {"old.wav"}
+    assert "?created_at__year=2024" not in text(root, f"{LIST}?q=old")
 
 
 # One job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from denoise_relay.backends.upstream_client import PAGE_RECORDS, Refused, UpstreamClient
@@ -14,7 +14,7 @@ MAX_PAGES = 50
 #: Pages overlap by this much: a record deleted meanwhile shifts the others to lower offsets.
 OVERLAP_RECORDS = 5
 #: Records this much older than our submission cannot be ours, whatever the clocks say.
-CLOCK_SLACK = timedelta(hours=1)
+CLOCK_SLACK = timedelta(days=1)
 
 _RANK = {"success": 0, "pending": 1, "failed": 2}
 
@@ -81,4 +81,5 @@ def _moment(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    # Without an offset it may be anybody's local time: better to read on than to guess.
+    return moment if moment.tzinfo else None

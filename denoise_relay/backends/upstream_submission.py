@@ -24,8 +24,8 @@ from denoise_relay.exceptions import JobFailed, ProtocolError
 #: From here on, a wrong key is found out by a cheap request rather than by the upload, where
 #: an early 401 is mostly lost: the client sees a reset while it still writes.
 PROBE_FROM_BYTES = 1024 * 1024
-#: Submissions of one job, at most: each lost one may have been billed.
-MAX_SUBMISSIONS = 5
+#: Submissions that vanish without any answer, at most: each may have been billed.
+MAX_LOSSES = 5
 
 
 class Submission:
@@ -35,6 +35,7 @@ class Submission:
         self._errand = errand
         self._run = errand.run
         self._resubmit = resubmit
+        self._losses = 0
 
     async def submit(self) -> str:
         """Return the upstream's id of the job, committed.
@@ -44,13 +45,17 @@ class Submission:
         """
         attempt = self._run.assignment.attempt
         upstream_id = await self._reconcile(attempt) if attempt else None
+        backoff = self._errand.backoff()
+        self._losses = min(attempt, 1)
         while upstream_id is None:
-            if attempt and (not self._resubmit or attempt >= MAX_SUBMISSIONS):
-                raise JobFailed(
-                    _("The upload was interrupted. Please try again."),
-                    detail=f"submission {attempt} was lost: {self._run.assignment.job}-{attempt} "
-                    "is not in the upstream's history",
-                )
+            if attempt:
+                if not self._resubmit or self._losses >= MAX_LOSSES:
+                    raise JobFailed(
+                        _("The upload was interrupted. Please try again."),
+                        detail=f"submission {self._run.assignment.job}-{attempt} was lost: it is "
+                        "not in the upstream's history",
+                    )
+                await asyncio.sleep(backoff.next_delay())
             upstream_id, attempt = await self._post()
         await self._run.accepted(upstream_id)
         return upstream_id
@@ -89,10 +94,12 @@ class Submission:
             except Refused as exc:
                 raise_if_final(exc)
                 if not _surely_not_taken(exc):
-                    return await self._lost(attempt, exc)
+                    # An answer of sorts: with nothing in the history it is no loss.
+                    return await self._unclear(attempt, exc)
                 fault, wait = exc, exc.wait
             except (Broken, ProtocolError) as exc:
-                return await self._lost(attempt, exc)
+                self._losses += 1
+                return await self._unclear(attempt, exc)
             # Not taken, for sure: the same attempt may go again under the same name.
             self._errand.note("submission_deferred", fault)
             self._errand.say(_("Waiting for the audio service"))
@@ -110,7 +117,7 @@ class Submission:
         except OSError as exc:
             raise JobFailed(_("The recording cannot be read."), detail=repr(exc)) from exc
 
-    async def _lost(self, attempt: int, fault: Exception) -> str | None:
+    async def _unclear(self, attempt: int, fault: Exception) -> str | None:
         self._errand.note("submission_unclear", fault, attempt=attempt)
         return await self._reconcile(attempt)
 

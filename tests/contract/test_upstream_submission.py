@@ -111,6 +111,30 @@ async def test_losses_are_not_repeated_for_ever(
     assert upstream.counts["submit"] == 5
 
 
+async def test_a_gateways_errors_are_outlasted(
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
+) -> None:
+    """Each is unclear on its own, but it is an answer, and the history says nothing came of it."""
+    gateway = LOST_BODY + answers.body(502, b"<html>", "text/html")
+    upstream.on_submit(*[gateway] * 8)
+    run = new_run()
+    await new_backend(SUBMISSION_GRACE_SECONDS=0).run(run)
+    assert upstream.counts["submit"] == 9
+    assert run.commits[-2:] == ["submitting 9", f"accepted {upstream.records[0].id}"]
+
+
+async def test_a_history_without_offsets_in_its_times_is_read_to_its_end(
+    upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
+) -> None:
+    run = new_run(attempt=1)
+    naive = datetime(2020, 1, 1)
+    record = upstream.add_record(f"{run.assignment.job}-1.wav", created_at=naive)
+    for number in range(120):
+        upstream.add_record(f"x-{number}.wav", created_at=naive + timedelta(minutes=number + 1))
+    await backend.run(run)
+    assert run.commits == [f"accepted {record.id}"]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -297,7 +321,7 @@ async def test_an_old_history_is_not_read_to_its_end(
     upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
 ) -> None:
     for number in range(1000):
-        old = datetime.now(UTC) - timedelta(days=1, minutes=number)
+        old = datetime.now(UTC) - timedelta(days=2, minutes=number)
         upstream.add_record(f"old-{number}.wav", created_at=old)
     run = new_run(attempt=1)
     await new_backend(SUBMISSION_GRACE_SECONDS=0).run(run)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Awaitable, Callable
 
 from django.db import Error as DatabaseFailure
 from django.db import connections, router
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from denoise_relay import db, log
+from denoise_relay import broadcast, db, log
+from denoise_relay.echo import echo
 from denoise_relay.models import Job
 from denoise_relay.worker import embedded
 
-DATABASE_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
+"""For each part, and all at once: probes come with a short patience of their own."""
 
 
 async def live(request: HttpRequest) -> HttpResponse:
@@ -22,8 +25,10 @@ async def live(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> JsonResponse:
-    """GET /healthz/ready: 200, or 503 with the part that failed (`database`, `worker`)."""
-    parts = {"database": await _database_answers(), "worker": embedded.healthy()}
+    """GET /healthz/ready: 200, or 503 with the part that failed: `database`, `layer` (the
+    channel layer between processes, if there is one) or `worker` (the embedded one)."""
+    database, layer = await asyncio.gather(_database.answer(), _layer.answer())
+    parts = {"database": database, "layer": layer, "worker": embedded.healthy()}
     answer = {name: "ok" if good else "failed" for name, good in parts.items()}
     return JsonResponse(
         answer,
@@ -32,20 +37,30 @@ async def ready(request: HttpRequest) -> JsonResponse:
     )
 
 
-_question: asyncio.Task[bool] | None = None
+class _Question:
+    """Asks one part, once at a time, and waits no longer than it may.
 
+    A question is kept beyond its time limit: probes come every few seconds, and must not
+    pile up in the threads, or on the locks, behind a part that hangs.
+    """
 
-async def _database_answers() -> bool:
-    global _question
-    loop = asyncio.get_running_loop()
-    if _question is None or _question.done() or _question.get_loop() is not loop:
-        # One at a time, kept beyond its time limit: probes come every few seconds, and must
-        # not pile up in the threads behind a database that hangs.
-        _question = loop.create_task(
-            _ask_database(), name="denoise-ready", context=contextvars.Context()
-        )
-    done, _pending = await asyncio.wait({_question}, timeout=DATABASE_SECONDS)
-    return bool(done) and _question.result()
+    def __init__(self, ask: Callable[[], Awaitable[bool]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Task[bool] | None = None
+
+    async def answer(self) -> bool:
+        loop = asyncio.get_running_loop()
+        asking = self._asking
+        if asking is None or asking.done() or asking.get_loop() is not loop:
+            # A fresh context: the probe's request must not lend its thread to a late answer.
+            asking = self._asking = loop.create_task(
+                self._run(), name="denoise-ready", context=contextvars.Context()
+            )
+        done, _pending = await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
+        return bool(done) and asking.result()
+
+    async def _run(self) -> bool:
+        return await self._ask()
 
 
 async def _ask_database() -> bool:
@@ -60,6 +75,27 @@ async def _ask_database() -> bool:
         )
         return False
     return True
+
+
+async def _ask_layer() -> bool:
+    """Send a message to ourselves through the layer, over the connections that viewers use."""
+    layer = broadcast.shared_layer()
+    if layer is None:
+        return True
+    try:
+        await echo(layer, layer, ANSWER_SECONDS)
+    except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
+        log.logger.warning(
+            "Not ready: the channel layer carries no message: %s",
+            type(error).__name__,
+            extra=log.fields("layer_failed", subscriber="denoise-ready", error=repr(error)),
+        )
+        return False
+    return True
+
+
+_database = _Question(_ask_database)
+_layer = _Question(_ask_layer)
 
 
 def _select_one() -> None:

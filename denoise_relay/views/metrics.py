@@ -25,7 +25,7 @@ from denoise_relay import metrics as instruments
 from denoise_relay.conf import relay_settings
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
-from denoise_relay.transport import consumers
+from denoise_relay.transport import socket
 from denoise_relay.transport.feed import feed
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,7 +46,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         return refusal
     await _count()
     instruments.WATCHERS.set(feed().viewers)
-    instruments.SOCKETS.set(consumers.open_sockets())
+    instruments.SOCKETS.set(socket.open_sockets())
     return HttpResponse(
         instruments.exposition(),
         content_type=CONTENT_TYPE,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from denoise_relay.testing import answers
 from denoise_relay.testing.answers import Answer
-from denoise_relay.testing.server import Record, ScriptedUpstream, Seen, Upload
+from denoise_relay.testing.records import Record, Seen, Upload, silent_wav
+from denoise_relay.testing.server import ScriptedUpstream
 
-__all__ = ["Answer", "Record", "ScriptedUpstream", "Seen", "Upload", "answers"]
+__all__ = ["Answer", "Record", "ScriptedUpstream", "Seen", "Upload", "answers", "silent_wav"]

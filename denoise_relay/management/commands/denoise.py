@@ -1,0 +1,114 @@
+"""`manage.py denoise FILE… [-o OUT]`: cleans recordings from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from denoise_relay import db, log, presentation
+from denoise_relay.conf import relay_settings
+from denoise_relay.management import foreground
+from denoise_relay.management.foreground import Target, Task
+from denoise_relay.management.meter import Meter
+from denoise_relay.models import Job
+
+INTERRUPTED = 130
+"""What shells expect of a command ended by Ctrl-C: 128 + SIGINT."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Denoise files with the configured backend and write the results; paths of results "
+        "go to stdout, progress to stderr. Exits with 1 if any file fails. Ctrl-C cancels. "
+        "With an embedded worker this process runs the jobs, and others that are queued."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument(
+            "-o",
+            "--output",
+            type=Path,
+            metavar="OUT",
+            help="file, or folder (made if missing) for several; default: beside each FILE",
+        )
+
+    def handle(
+        self, *args: Any, files: list[Path], output: Path | None, verbosity: int, **options: Any
+    ) -> None:
+        for path in files:
+            if not path.is_file():
+                raise CommandError(f"There is no file {str(path)!r}.")
+        target = _target(files, output)
+        level = log.logger.level
+        if verbosity < 2:
+            # Lines of the log would run across the bars.
+            log.logger.setLevel(logging.WARNING)
+        try:
+            tasks = asyncio.run(self._run(files, target))
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
+            raise CommandError(
+                "Interrupted; unfinished jobs were canceled.", returncode=INTERRUPTED
+            ) from error
+        finally:
+            log.logger.setLevel(level)
+        self._report(tasks)
+
+    async def _run(self, files: Sequence[Path], target: Target) -> list[Task]:
+        meter = Meter(self._draw, moves=self.stderr.isatty())
+        task = asyncio.current_task()
+        if task is not None:
+            with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await foreground.run(files, target, relay_settings(), meter)
+        finally:
+            await asyncio.to_thread(db.close)
+            await sync_to_async(connections.close_all)()
+
+    def _draw(self, text: str) -> None:
+        # Not as an error, which Django would print in red.
+        self.stderr.write(text, style_func=str, ending="")
+        self.stderr.flush()
+
+    def _report(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            if task.output:
+                self.stdout.write(task.output)
+            else:
+                self.stderr.write(f"{task.source}: {task.problem}")
+        failed = sum(1 for task in tasks if task.problem)
+        if failed:
+            raise CommandError(f"{failed} of {len(tasks)} failed.")
+
+
+def _target(files: Sequence[Path], output: Path | None) -> Target:
+    """What `-o` means: a file, a folder, or nothing."""
+    if output is None:
+        return foreground.beside
+    if len(files) == 1 and not output.is_dir():
+        return lambda _source, _job: output
+    if output.exists() and not output.is_dir():
+        raise CommandError(f"{str(output)!r} is a file; several results need a folder.")
+    taken: set[Path] = set()
+
+    def inside(_source: Path, job: Job) -> Path:
+        name = Path(presentation.denoised_name(job))
+        path, n = output / name, 1
+        # Files of one name from several folders must not replace each other.
+        while path in taken:
+            n += 1
+            path = output / f"{name.stem}-{n}{name.suffix}"
+        taken.add(path)
+        return path
+
+    return inside

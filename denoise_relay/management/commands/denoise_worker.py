@@ -1,0 +1,124 @@
+"""`manage.py denoise_worker`: runs jobs in a process of its own until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from denoise_relay import backends, broadcast, db, log
+from denoise_relay.conf import RelaySettings, relay_settings
+from denoise_relay.worker.supervisor import Supervisor
+
+STOP_SECONDS = 9.0
+"""From the first signal to the end, whatever hangs: process managers kill after 10 s."""
+SICK_SECONDS = 60.0
+"""After this long without health the process ends, for its manager to start it afresh."""
+LOOK_SECONDS = 1.0
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = (
+        "Run jobs until SIGTERM or Ctrl-C, which hand unfinished ones back to other workers; "
+        'the second signal ends it at once. For DENOISE_RELAY["WORKER"] = "external".'
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--max-jobs", type=positive, help="jobs at a time (default: MAX_ACTIVE_JOBS)"
+        )
+
+    def handle(self, *args: Any, max_jobs: int | None, **options: Any) -> None:
+        if not log.logger.hasHandlers():
+            # A site that configures no logging still wants to see what its worker does.
+            log.logger.addHandler(logging.StreamHandler(self.stderr))
+            log.logger.setLevel(logging.INFO)
+        settings = relay_settings()
+        if max_jobs is not None:
+            settings = dataclasses.replace(settings, MAX_ACTIVE_JOBS=max_jobs)
+        if not asyncio.run(_work(settings)):
+            raise SystemExit(1)
+
+
+async def _work(settings: RelaySettings) -> bool:
+    """Work until a signal comes; false when the supervisor fell ill for good instead."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _signaled, stop, number)
+    supervisor = Supervisor(backends.load(settings), settings)
+    await supervisor.start()
+    log.logger.info(
+        "Worker %s runs up to %d jobs at a time",
+        supervisor.owner,
+        supervisor.capacity,
+        extra=log.fields("worker_started", owner=supervisor.owner),
+    )
+    if broadcast.shared_layer() is None:
+        log.logger.warning(
+            "No channel layer connects processes: viewers hear of progress every %g s only. "
+            "Configure Redis in CHANNEL_LAYERS.",
+            settings.POSITION_CHECK_SECONDS,
+            extra=log.fields("no_shared_layer"),
+        )
+    try:
+        return await _well(supervisor, stop)
+    finally:
+        await supervisor.stop()
+        await asyncio.to_thread(db.close)
+        log.logger.info(
+            "Worker %s has stopped",
+            supervisor.owner,
+            extra=log.fields("worker_stopped", owner=supervisor.owner),
+        )
+
+
+async def _well(supervisor: Supervisor, stop: asyncio.Event) -> bool:
+    """Return true at the signal, false after `SICK_SECONDS` of bad health."""
+    loop = asyncio.get_running_loop()
+    well_at = loop.time()
+    while loop.time() - well_at < SICK_SECONDS:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            if supervisor.healthy:
+                well_at = loop.time()
+        else:
+            return True
+    log.logger.critical(
+        "Worker %s does not recover and ends",
+        supervisor.owner,
+        extra=log.fields("worker_sick", owner=supervisor.owner),
+    )
+    _end_within(STOP_SECONDS)
+    return False
+
+
+def _signaled(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        # Leases expire by themselves; children of the engine die with us.
+        os._exit(128 + number)
+    stop.set()
+    _end_within(STOP_SECONDS)
+
+
+def _end_within(seconds: float) -> None:
+    """End the process then, at the latest: a thread that hangs in a dead database or disk
+    would keep Python from ever leaving."""
+    timer = threading.Timer(seconds, os._exit, args=(1,))
+    timer.daemon = True
+    timer.start()

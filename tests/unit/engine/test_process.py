@@ -50,7 +50,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 @pytest.fixture
 def long_file(tmp_path: Path) -> Path:
-    """Some ten seconds of work."""
+    """100 s of speech: some ten seconds of work."""
     return material.make(tmp_path, "s16.wav", np.tile(material.speech(44_100), 25))
 
 
@@ -149,6 +149,15 @@ async def test_a_rejection_crosses_the_pipe(target: Path, tmp_path: Path) -> Non
     assert probed.value.code == denoised.value.code == "not_media"
     assert str(probed.value) == str(engine.MediaRejected("not_media"))
     assert not target.exists()
+
+
+@pytest.mark.asyncio
+async def test_the_limit_on_the_duration_reaches_the_child(long_file: Path) -> None:
+    with pytest.raises(engine.MediaRejected) as caught:
+        await engine.probe(long_file, max_duration_seconds=90)
+    assert caught.value.code == "too_long"
+    assert str(caught.value).startswith("Duration exceeds the maximum limit of 1.5 minutes. ")
+    assert (await engine.probe(long_file, max_duration_seconds=100)).duration_seconds == 100
 
 
 @pytest.mark.asyncio
@@ -291,6 +300,23 @@ def test_the_child_dies_with_a_killed_server(long_file: Path, tmp_path: Path) ->
         assert listed
         server.kill()
     wait_for(lambda: not any(alive(int(pid)) for pid in listed))
+
+
+@linux
+def test_a_child_that_says_nothing_dies_with_its_parent_too() -> None:
+    """One that writes ends by itself at the broken pipe; here only the kernel's signal can."""
+    child = (
+        "import os, time; from denoise_relay.engine import limits;"
+        "limits.apply(cpu_seconds=60, parent_pid=os.getppid());"
+        "print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent, parent.stdout:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    wait_for(lambda: not alive(pid))
 
 
 @linux

@@ -2,7 +2,7 @@
 
 Django's thread-sensitive executor is one thread for the whole process; a slow page would
 hold up every event (measured: one blocking 3 s call delayed another socket by 2.8 s).
-So the recorder, leases and feed use a few threads of their own, each keeping one
+So the recorder, leases, feed and sockets use a few threads of their own, each keeping one
 connection, which is dropped after an error, because a restarted server leaves it dead.
 """
 
@@ -15,9 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
 
+from denoise_relay import log
 from denoise_relay.models import Job
+from denoise_relay.retry import Backoff
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,13 +39,31 @@ _pool: ThreadPoolExecutor | None = None
 
 
 async def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking ORM code in the event path's threads.
+    """Run short, blocking ORM code in the event path's threads.
 
     Cancelling the await does not stop the thread: a write may still happen. Whoever writes
     is fenced (`leases`), so that a late write changes nothing it should not.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_executor(), lambda: _hygienic(function, *args, **kwargs))
+
+
+async def insist(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """`call`, again and again while the database is away, until cancelled. The function runs
+    more than once, so it reads only, or writes all or nothing."""
+    backoff = Backoff(base=0.1, cap=5.0)
+    while True:
+        try:
+            return await call(function, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            delay = backoff.next_delay()
+            log.logger.warning(
+                "The database did not answer %s; again in %.1f s",
+                getattr(function, "__name__", "a call"),
+                delay,
+                extra=log.fields("database_retry", error=repr(error)),
+            )
+            await asyncio.sleep(delay)
 
 
 def _hygienic(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,7 +1,8 @@
 """The journal: events are appended here, in groups, fenced, numbered; and read back in order.
 
 `append` is the only code that writes `Event` rows and the columns of `Job` that mirror
-them. It runs in one transaction of three statements, however many jobs the group holds.
+them. It runs in one transaction of a few statements, however many jobs the group holds.
+Reads ask the database that is written to: a replica that lags would hide what was told.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connections
+from django.db import connections, router
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from denoise_relay import events, lifecycle, models
 from denoise_relay.db import write_transaction
 from denoise_relay.events import Fact, Stage
+from denoise_relay.exceptions import IllegalTransition
 from denoise_relay.lifecycle import Status
 
 MIRRORED = ("seq", "stage", "pct", "message")
@@ -52,6 +55,8 @@ def append(entries: Sequence[Entry]) -> list[Outcome]:
     """Append entries in order and return an outcome for each, in the same order.
 
     All or nothing: a database error leaves no trace, so that the caller may try again.
+    Raises `IllegalTransition` for a status that may not follow, and for a terminal event
+    without a terminal status or the other way round. `finished_at` is set here.
     """
     with write_transaction() as alias:
         rows = _locked_rows(alias, {entry.job for entry in entries})
@@ -66,7 +71,7 @@ def append(entries: Sequence[Entry]) -> list[Outcome]:
             if row is None or row.epoch != entry.epoch or row.ended:
                 outcomes.append(FENCED)
                 continue
-            columns |= _apply_changes(row, entry.changes)
+            columns |= _apply_changes(row, entry, at)
             event = _number(row, entry.fact, at) if entry.fact else None
             if event is not None:
                 columns.update(MIRRORED)
@@ -87,12 +92,19 @@ def _locked_rows(alias: str, jobs: Iterable[UUID]) -> dict[UUID, models.Job]:
     return {row.pk: row for row in query}
 
 
-def _apply_changes(row: models.Job, changes: Mapping[str, Any]) -> set[str]:
-    for name, value in changes.items():
-        if name == "status":
-            lifecycle.advance(Status(row.status), Status(value))
+def _apply_changes(row: models.Job, entry: Entry, at: datetime) -> set[str]:
+    """Set the entry's columns on the row, and return their names."""
+    if "status" in entry.changes:
+        lifecycle.advance(Status(row.status), Status(entry.changes["status"]))
+    for name, value in entry.changes.items():
         setattr(row, name, value)
-    return set(changes)
+    if row.ended != (entry.fact is not None and entry.fact.stage.terminal):
+        # A job that ended without a word, or whose viewers heard of an end that was none.
+        raise IllegalTransition(f"{row.status} cannot come with {entry.fact}")
+    if not row.ended:
+        return set(entry.changes)
+    row.finished_at = at
+    return {*entry.changes, "finished_at"}
 
 
 def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:
@@ -144,16 +156,21 @@ def as_event(row: models.Event) -> events.Event:
 
 def latest(job: UUID) -> events.Event | None:
     """The newest event of a job; None when there is no such job."""
-    row = models.Event.objects.filter(job=job).order_by("-seq").first()
+    row = _events().filter(job=job).order_by("-seq").first()
     return as_event(row) if row else None
 
 
 def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
     """At most `limit` events with a greater seq, in order."""
-    rows = models.Event.objects.filter(job=job, seq__gt=seq).order_by("seq")[:limit]
+    rows = _events().filter(job=job, seq__gt=seq).order_by("seq")[:limit]
     return [as_event(row) for row in rows]
 
 
 def positions(jobs: Sequence[UUID]) -> dict[UUID, int]:
     """The newest seq of each job, in one query for at most a few hundred."""
-    return dict(models.Job.objects.filter(pk__in=jobs).values_list("pk", "seq"))
+    rows = models.Job.objects.using(router.db_for_write(models.Job)).filter(pk__in=jobs)
+    return dict(rows.values_list("pk", "seq"))
+
+
+def _events() -> QuerySet[models.Event]:
+    return models.Event.objects.using(router.db_for_write(models.Event))

@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
@@ -35,15 +35,11 @@ class Lease:
 def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
     """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`."""
     with write_transaction() as alias:
-        free = (
-            Job.objects.using(alias)
-            .filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)), status__in=_ACTIVE)
-            .order_by("created_at", "id")
-        )
+        waiting = free(alias).filter(status__in=_ACTIVE).order_by("created_at", "id")
         if connections[alias].features.has_select_for_update_skip_locked:
-            free = free.select_for_update(skip_locked=True)
+            waiting = waiting.select_for_update(skip_locked=True)
         leases = []
-        for pk, epoch in list(free.values_list("pk", "epoch")[:limit]):
+        for pk, epoch in list(waiting.values_list("pk", "epoch")[:limit]):
             # Compare and swap: where rows cannot be locked, only one claimer changes one.
             claimed = (
                 Job.objects.using(alias)
@@ -62,15 +58,19 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
 
 
 def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
-    """Renew `held` in one statement; return those that are still `owner`'s.
+    """Renew `held` and return those that are still `owner`'s.
 
     A job that has ended stays its last owner's: its runner may still have signals to send.
     """
-    alias = router.db_for_write(Job)
-    mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
-    if mine.update(lease_until=_later(alias, seconds)) == len(held):
-        return held
-    return set(mine.values_list("pk", flat=True))
+    with write_transaction() as alias:
+        mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
+        if connections[alias].features.has_select_for_update:
+            # Locked in the journal's order. An UPDATE alone locks in the order of the disk,
+            # and then a renewal and a group of events can lock each other out.
+            mine = mine.select_for_update().order_by("pk")
+        still = set(mine.values_list("pk", flat=True))
+        Job.objects.using(alias).filter(pk__in=still).update(lease_until=_later(alias, seconds))
+        return still
 
 
 def release(owner: str) -> int:
@@ -78,6 +78,13 @@ def release(owner: str) -> int:
     alias = router.db_for_write(Job)
     mine = Job.objects.using(alias).filter(lease_owner=owner, status__in=_ACTIVE)
     return mine.update(lease_owner="", lease_until=None)
+
+
+def free(alias: str) -> QuerySet[Job]:
+    """Jobs that no living supervisor holds, whatever their status."""
+    return Job.objects.using(alias).filter(
+        Q(lease_until=None) | Q(lease_until__lt=_now(alias)),
+    )
 
 
 def _now(alias: str) -> Combinable:

@@ -6,9 +6,14 @@ halved, so that a long queue costs n log n events, not n².
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import connections, router
+from django.db.models import QuerySet
 from django.utils.translation import ngettext
 
-from denoise_relay import broadcast, db, journal
+from denoise_relay import broadcast, db, journal, leases
 from denoise_relay.events import Event, Fact
 from denoise_relay.journal import Entry
 from denoise_relay.lifecycle import Status
@@ -29,30 +34,54 @@ def message(ahead: int) -> str:
 
 def waiting() -> int:
     """How many jobs are queued."""
-    return Job.objects.filter(status=Status.QUEUED, lease_until=None).count()
+    return _waiting(router.db_for_write(Job)).count()
 
 
 async def announce() -> None:
-    """Bring the places up to date; several processes may do so at once, fenced by the epoch."""
+    """Bring the places up to date. Several processes may do so at once: one of them tells."""
     await broadcast.publish(await db.call(_update_places))
+
+
+def _waiting(alias: str) -> QuerySet[Job]:
+    return leases.free(alias).filter(status=Status.QUEUED)
 
 
 def _update_places() -> list[Event]:
     rows = (
-        Job.objects.filter(status=Status.QUEUED, lease_until=None)
+        _waiting(router.db_for_write(Job))
         .order_by("created_at", "id")
-        .values_list("pk", "epoch", "ahead")[:LOOK]
+        .values_list("pk", "ahead")[:LOOK]
     )
-    entries = [
-        Entry(
-            job=pk,
-            epoch=epoch,
-            fact=Fact(message=message(place)),
-            changes={"ahead": place},
-        )
-        for place, (pk, epoch, told) in enumerate(rows)
+    news = {
+        pk: (told, place)
+        for place, (pk, told) in enumerate(rows)
         if told is None or (place != told and (place < FRONT or place <= told // 2))
-    ]
-    if not entries:
-        return []
-    return [outcome.event for outcome in journal.append(entries) if outcome.event]
+    }
+    return _tell(news) if news else []
+
+
+def _tell(news: dict[UUID, tuple[int | None, int]]) -> list[Event]:
+    """Write places that nobody else has written since they were read."""
+    with db.write_transaction() as alias:
+        rows: Sequence[tuple[UUID, int, int | None]] = list(
+            _locked(alias, _waiting(alias).filter(pk__in=news)).values_list("pk", "epoch", "ahead")
+        )
+        entries = [
+            Entry(
+                job=pk,
+                epoch=epoch,
+                fact=Fact(message=message(news[pk][1])),
+                changes={"ahead": news[pk][1]},
+            )
+            for pk, epoch, told in rows
+            if told == news[pk][0]
+        ]
+        outcomes = journal.append(entries) if entries else []
+    return [outcome.event for outcome in outcomes if outcome.event]
+
+
+def _locked(alias: str, query: QuerySet[Job]) -> QuerySet[Job]:
+    if connections[alias].features.has_select_for_update_skip_locked:
+        # A job that is being claimed just now waits no longer. In the journal's order.
+        return query.select_for_update(skip_locked=True).order_by("pk")
+    return query

@@ -8,6 +8,8 @@ A receiver in this process is called directly; others hear through the channel l
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +25,9 @@ from denoise_relay.events import Event, Stage
 
 WORK_GROUP = "denoise.work"
 SEND_TIMEOUT_SECONDS = 2.0
-"""A frozen Redis must not hold up the recorder: the position check repairs what is lost."""
+"""For all messages of one call: a frozen Redis must not hold up the recorder."""
+SILENCE_SECONDS = 5.0
+"""How long the layer is left alone after it froze; position checks repair what is lost."""
 CONCURRENT_SENDS = 50
 
 
@@ -108,8 +112,9 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *ar
         here = False
     if here:
         function(*args)
-    elif not loop.is_closed():
-        loop.call_soon_threadsafe(function, *args)
+    else:
+        with contextlib.suppress(RuntimeError):  # that loop has closed; nobody listens there
+            loop.call_soon_threadsafe(function, *args)
 
 
 async def publish(events: Sequence[Event]) -> None:
@@ -118,20 +123,19 @@ async def publish(events: Sequence[Event]) -> None:
     for deliver, loop in list(_feeds.items()):
         for frame in frames:
             _call_on(loop, deliver, frame)
-    for start in range(0, len(frames), CONCURRENT_SENDS):
-        await asyncio.gather(
-            *(
-                _ring(job_group(frame.job), {"type": "denoise.frame", "frame": frame.text})
-                for frame in frames[start : start + CONCURRENT_SENDS]
-            )
-        )
+    await _ring(
+        [
+            (job_group(frame.job), {"type": "denoise.frame", "frame": frame.text})
+            for frame in frames
+        ]
+    )
 
 
 async def wake() -> None:
     """Tell supervisors that a job was queued, handed back or canceled."""
     for listener, loop in list(_supervisors.items()):
         _call_on(loop, listener)
-    await _ring(WORK_GROUP, {"type": "denoise.work"})
+    await _ring([(WORK_GROUP, {"type": "denoise.work"})])
 
 
 def publish_soon(events: Sequence[Event]) -> None:
@@ -154,16 +158,31 @@ def shared_layer() -> BaseChannelLayer | None:
     return None if layer is None or isinstance(layer, InMemoryChannelLayer) else layer
 
 
-async def _ring(group: str, message: dict[str, str]) -> None:
+_silent_until = 0.0
+
+
+async def _ring(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
+    """Send to the layer, if there is one between processes; never raises for its failures."""
+    global _silent_until
     layer = shared_layer()
-    if layer is None:
+    if layer is None or time.monotonic() < _silent_until:
         return
     try:
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-            await layer.group_send(group, message)
+            for start in range(0, len(messages), CONCURRENT_SENDS):
+                some = messages[start : start + CONCURRENT_SENDS]
+                await asyncio.gather(*(layer.group_send(*message) for message in some))
+    except TimeoutError as error:
+        _silent_until = time.monotonic() + SILENCE_SECONDS
+        _complain(error, len(messages))
     except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
-        log.logger.warning(
-            "The channel layer did not take a message: %s",
-            type(error).__name__,
-            extra=log.fields("publish_failed", group=group, error=repr(error)),
-        )
+        _complain(error, len(messages))
+
+
+def _complain(error: Exception, messages: int) -> None:
+    log.logger.warning(
+        "The channel layer did not take %d messages: %s",
+        messages,
+        type(error).__name__,
+        extra=log.fields("publish_failed", messages=messages, error=repr(error)),
+    )

@@ -7,11 +7,11 @@ because the layers' cost grows with channels. What the layer loses, the journal 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from denoise_relay import broadcast, log
+from denoise_relay.tasks import spawn
 
 RETRY_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
@@ -33,7 +33,7 @@ class Subscription:
         self._layer = broadcast.shared_layer()
         self._channel = ""
         self._groups: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
         if self._layer is not None:
@@ -56,24 +56,29 @@ class Subscription:
 
     async def rejoin(self) -> None:
         """Join everything again: a restarted Redis has forgotten its groups, and memberships
-        expire (`group_expiry`). Layers ignore what they know."""
+        expire (`group_expiry`). Layers ignore what they know. Ends at the first failure, and
+        in bounded time: a frozen Redis must not hold up who calls this regularly."""
+        deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
         for group in list(self._groups):
-            await self._settle(group)
+            if not await self._settle(group) or asyncio.get_running_loop().time() > deadline:
+                return
 
     def _change(self, group: str) -> None:
         if self._channel:  # else `_listen` joins all groups once it has its channel
             self._spawn(self._settle(group), f"{self._name}-group")
 
-    async def _settle(self, group: str) -> None:
+    async def _settle(self, group: str) -> bool:
         """Bring the layer to what is wanted now; joins and leaves may have crossed."""
         if self._layer is None or not self._channel:
-            return
+            return False
         verb = "group_add" if group in self._groups else "group_discard"
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await getattr(self._layer, verb)(group, self._channel)
         except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
             self._complain(error)
+            return False
+        return True
 
     async def _listen(self) -> None:
         layer = self._layer
@@ -83,21 +88,15 @@ class Subscription:
                 if not self._channel:
                     self._channel = await layer.new_channel()
                     await self.rejoin()
-                message = await layer.receive(self._channel)
+                self._on_message(await layer.receive(self._channel))
             except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
                 self._complain(error)
                 await asyncio.sleep(RETRY_SECONDS)
                 await self.rejoin()
                 self._on_gap()
-                continue
-            self._on_message(message)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        # A fresh context: a request that happens to come first must not lend its
-        # thread-sensitive database thread to tasks that outlive it.
-        task = asyncio.get_running_loop().create_task(
-            work, name=name, context=contextvars.Context()
-        )
+    def _spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        task = spawn(work, name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -8,37 +8,42 @@ so what waits here is bounded by the number of running jobs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
-from django.db import Error as DatabaseFailure
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError
 
 from denoise_relay import broadcast, db, events, journal, log
 from denoise_relay.events import Fact
-from denoise_relay.exceptions import LeaseLost, RelayError
+from denoise_relay.exceptions import LeaseLost
 from denoise_relay.journal import Entry, Outcome
 from denoise_relay.leases import Lease
-from denoise_relay.retry import Backoff
 
 GROUP_LIMIT = 500
 """Entries in one transaction: enough to amortise it, few enough to keep locks short."""
 
+Pending = tuple[Entry, asyncio.Future[Outcome] | None]
+"""An entry, and who waits for it."""
+
 
 @dataclass(slots=True)
 class _Waiting:
-    """What one job has to say. `urgent` is awaited by its runner, so it holds one or two."""
+    """What one lease has to say. `urgent` is awaited by its runner, so it holds one or two."""
 
-    urgent: list[tuple[Entry, asyncio.Future[Outcome]]] = field(default_factory=list)
+    urgent: list[Pending] = field(default_factory=list)
     latest: Entry | None = None
     #: Loop time before which no processing event of this job is taken.
     due: float = 0.0
 
 
 class Recorder:
-    """One per supervisor. `run` is its loop; the other methods are called by runners."""
+    """One per supervisor. `run` is its loop; the other methods are called by runners.
+
+    Keyed by lease, not by job: a runner that lost its job may still be unwinding here while
+    its successor, under a new epoch, has begun.
+    """
 
     def __init__(
         self,
@@ -50,16 +55,18 @@ class Recorder:
         self._interval = 1.0 / events_per_second
         self._append = append
         self._publish = publish
-        self._waiting: dict[UUID, _Waiting] = {}
+        self._waiting: dict[Lease, _Waiting] = {}
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def report(self, lease: Lease, fact: Fact) -> None:
         """Note progress; latest wins. Cheap, never blocks, may be called at any rate."""
-        waiting = self._waiting.setdefault(lease.job, _Waiting())
+        waiting = self._waiting.setdefault(lease, _Waiting())
+        first = waiting.latest is None
         waiting.latest = Entry(job=lease.job, epoch=lease.epoch, fact=fact)
-        self._touch()
+        if first:  # else the loop knows of it: a flood must not wake it each time
+            self._touch()
 
     async def record(self, lease: Lease, fact: Fact | None, **changes: Any) -> Outcome:
         """Commit now, and return once it is committed and published.
@@ -68,9 +75,10 @@ class Recorder:
         entry is then written or not, and the journal knows which.
         """
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(lease.job, _Waiting())
-        # Whole states: progress that is still waiting is older news than this.
-        waiting.latest = None
+        waiting = self._waiting.setdefault(lease, _Waiting())
+        if fact is not None:
+            # Whole states: progress that is still waiting is older news than this.
+            waiting.latest = None
         entry = Entry(job=lease.job, epoch=lease.epoch, fact=fact, changes=changes)
         waiting.urgent.append((entry, outcome))
         self._touch()
@@ -80,8 +88,8 @@ class Recorder:
         return written
 
     def forget(self, lease: Lease) -> None:
-        """Drop what a job has waiting: its runner has ended."""
-        self._waiting.pop(lease.job, None)
+        """Drop what a lease has waiting: its runner has ended."""
+        self._waiting.pop(lease, None)
         self._touch()
 
     async def drained(self) -> None:
@@ -91,16 +99,22 @@ class Recorder:
     async def run(self) -> None:
         """Commit and publish until cancelled."""
         while True:
-            entries, futures = self._take()
-            if not entries:
+            group = self._take()
+            if not group:
                 await self._something_due()
                 continue
-            outcomes = await self._commit(entries, futures)
-            # Commit, then publish (invariant 1); in this order, so seq rises on the wire.
-            await self._publish([outcome.event for outcome in outcomes if outcome.event])
-            for future, outcome in zip(futures, outcomes, strict=True):
-                if future is not None and not future.done():
-                    future.set_result(outcome)
+            try:
+                outcomes = await self._commit(group)
+                # Commit, then publish (invariant 1); in this order, so seq rises on the wire.
+                await self._tell([outcome.event for outcome in outcomes if outcome.event])
+                for (_, future), outcome in zip(group, outcomes, strict=True):
+                    if future is not None and not future.done():
+                        future.set_result(outcome)
+            finally:
+                # Cancelled, or broken: nobody may wait for an answer that cannot come.
+                for _, future in group:
+                    if future is not None:
+                        future.cancel()
 
     def _touch(self) -> None:
         self._idle.clear()
@@ -108,75 +122,65 @@ class Recorder:
 
     async def _something_due(self) -> None:
         """Wait for a new entry, or for the first one held back by its rate."""
-        held_back = [w.due for w in self._waiting.values() if w.latest or w.urgent]
+        held_back = [waiting.due for waiting in self._waiting.values() if waiting.latest]
         if not held_back:
             self._idle.set()
         self._changed.clear()
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(min(held_back) if held_back else None):
+        with contextlib.suppress(TimeoutError):  # somebody's time has come
+            async with asyncio.timeout_at(min(held_back, default=None)):
                 await self._changed.wait()
-        except TimeoutError:
-            if loop.time() < min(held_back):  # pragma: no cover - clocks may be coarse
-                await asyncio.sleep(0)
 
-    def _take(self) -> tuple[list[Entry], list[asyncio.Future[Outcome] | None]]:
+    def _take(self) -> list[Pending]:
         """Take all that is due, at most GROUP_LIMIT; what is left goes with the next group."""
         now = asyncio.get_running_loop().time()
-        entries: list[Entry] = []
-        futures: list[asyncio.Future[Outcome] | None] = []
-        for waiting in self._waiting.values():
-            if len(entries) >= GROUP_LIMIT:
+        group: list[Pending] = []
+        for lease in list(self._waiting):
+            if len(group) >= GROUP_LIMIT:
                 break
+            # To the end of the line, so that a full group starves nobody.
+            waiting = self._waiting[lease] = self._waiting.pop(lease)
             for entry, future in waiting.urgent:
-                entries.append(entry)
-                futures.append(future)
+                group.append((entry, future))
                 if entry.fact is not None:
                     waiting.due = now + self._interval
             waiting.urgent.clear()
-            if waiting.latest is not None and waiting.due <= now:
-                entries.append(waiting.latest)
-                futures.append(None)
-                waiting.latest = None
-                waiting.due = now + self._interval
-        return entries, futures
+            if waiting.due > now:
+                continue
+            if waiting.latest is None:
+                del self._waiting[lease]  # it is silent, and maybe gone for good
+                continue
+            group.append((waiting.latest, None))
+            waiting.latest = None
+            waiting.due = now + self._interval
+        return group
 
-    async def _commit(
-        self, entries: list[Entry], futures: Sequence[asyncio.Future[Outcome] | None]
-    ) -> list[Outcome]:
-        """Append, again and again while the database is away; nothing is lost meanwhile."""
-        backoff = Backoff(base=0.1, cap=5.0)
-        while True:
-            try:
-                return await db.call(self._append, entries)
-            except (OperationalError, InterfaceError) as error:
-                delay = backoff.next_delay()
-                log.logger.warning(
-                    "The database did not take %d events; again in %.1f s",
-                    len(entries),
-                    delay,
-                    extra=log.fields("commit_retry", error=repr(error), entries=len(entries)),
-                )
-                await asyncio.sleep(delay)
-            except (DatabaseFailure, RelayError) as error:
-                if len(entries) > 1:
-                    # One bad entry must not take the others down with it.
-                    return [
-                        (await self._commit([entry], [future]))[0]
-                        for entry, future in zip(entries, futures, strict=True)
-                    ]
-                return [self._refused(entries[0], futures[0], error)]
+    async def _commit(self, group: Sequence[Pending]) -> list[Outcome]:
+        """Append; while the database is away again and again, so that nothing is lost."""
+        try:
+            return await db.insist(self._append, [entry for entry, _ in group])
+        except Exception as error:  # noqa: BLE001 - drivers raise ValueError and more for bad data
+            if len(group) == 1:
+                return [_refused(*group[0], error)]
+        # One bad entry must not take the others down with it.
+        return [(await self._commit([pending]))[0] for pending in group]
 
-    def _refused(
-        self, entry: Entry, future: asyncio.Future[Outcome] | None, error: Exception
-    ) -> Outcome:
-        level = log.logger.warning if isinstance(error, IntegrityError) else log.logger.error
-        level(
-            "The journal refused an event of job %s",
-            entry.job,
-            exc_info=error,
-            extra=log.fields("entry_refused", job=str(entry.job)),
-        )
-        if future is not None and not future.done():
-            future.set_exception(error)
-        return journal.FENCED
+    async def _tell(self, committed: Sequence[events.Event]) -> None:
+        try:
+            await self._publish(committed)
+        except Exception:  # noqa: BLE001 - position checks find what was not told
+            log.logger.exception(
+                "Events could not be published", extra=log.fields("publish_crashed")
+            )
+
+
+def _refused(entry: Entry, future: asyncio.Future[Outcome] | None, error: Exception) -> Outcome:
+    level = log.logger.warning if isinstance(error, IntegrityError) else log.logger.error
+    level(
+        "The journal refused an event of job %s",
+        entry.job,
+        exc_info=error,
+        extra=log.fields("entry_refused", job=str(entry.job)),
+    )
+    if future is not None and not future.done():
+        future.set_exception(error)
+    return journal.FENCED

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
 from django.db import transaction
-from django.utils import timezone
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from denoise_relay import broadcast, intake, journal, metrics, queue, signals
@@ -62,7 +63,7 @@ def _store(job: Job, file: File[bytes], recording: Recording) -> Job:
 
 def _enqueue(job: Job) -> Job:
     """Insert the job with its first event, and ring once that is committed."""
-    with write_transaction() as alias:
+    with write_transaction() as alias, _journal_language():
         place = queue.waiting()
         job.ahead = place
         job.save(using=alias, force_insert=True)
@@ -80,7 +81,7 @@ def cancel(job: Job) -> bool:
 
     No upstream cancel exists in the contract: we stop following, and ignore what comes late.
     """
-    with write_transaction() as alias:
+    with write_transaction() as alias, _journal_language():
         locked = Job.objects.using(alias).select_for_update().filter(pk=job.pk).first()
         if locked is None or locked.ended:
             return False
@@ -90,7 +91,6 @@ def cancel(job: Job) -> bool:
             fact=Fact(stage=Stage.ERROR, message=_("Canceled.")),
             changes={
                 "status": Status.CANCELED,
-                "finished_at": timezone.now(),
                 # Fences off the runner, which notices at its next write or renewal.
                 "epoch": locked.epoch + 1,
                 "lease_owner": "",
@@ -101,9 +101,17 @@ def cancel(job: Job) -> bool:
         events = [o.event for o in journal.append([entry]) if o.event]
         transaction.on_commit(lambda: broadcast.publish_soon(events), using=alias, robust=True)
         transaction.on_commit(
-            lambda: signals.send_now(signals.job_failed, job.pk), using=alias, robust=True
+            lambda: signals.send_now(signals.job_failed, Job.objects.get(pk=job.pk)),
+            using=alias,
+            robust=True,
         )
     return True
+
+
+def _journal_language() -> translation.override:
+    """Events are read by all who watch: not in the language of who happened to press a button,
+    but in the site's, as those of the worker."""
+    return translation.override(settings.LANGUAGE_CODE)
 
 
 async def acancel(job: Job) -> bool:

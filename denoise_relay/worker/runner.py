@@ -6,20 +6,26 @@ import asyncio
 import tempfile
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from denoise_relay import db, log, media, signals
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
-from denoise_relay.events import Fact, Stage
+from denoise_relay.events import Fact, Stage, clean_text
 from denoise_relay.exceptions import JobFailed, LeaseLost
 from denoise_relay.leases import Lease
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
+from denoise_relay.tasks import spawn
 from denoise_relay.worker.recorder import Recorder
+
+DETAIL_LIMIT = 4000
+"""Characters of an error that are kept for staff."""
+CONCLUDE_SECONDS = 3.0
+"""How long a cancelled runner still waits for its job's end to be committed."""
 
 
 class Runner:
@@ -64,88 +70,123 @@ class Runner:
 
     async def run(self) -> None:
         """Return when the job has ended or is no longer ours; cancellation hands it back."""
-        job_id = self._lease.job
         try:
-            job = await db.call(Job.objects.get, pk=job_id)
-            with tempfile.TemporaryDirectory(prefix="denoise-") as workspace:
-                async with asyncio.timeout(self._seconds_left(job)):
-                    await self._work(job, Path(workspace))
-        except LeaseLost:
-            log.logger.info("Lost job %s", job_id, extra=log.fields("lease_lost", job=str(job_id)))
-        except Job.DoesNotExist:
-            log.logger.info("Job %s is gone", job_id, extra=log.fields("job_gone", job=str(job_id)))
+            job = await db.insist(Job.objects.get, pk=self._lease.job)
+            await self._finish(await self._work(job))
+        except (LeaseLost, Job.DoesNotExist) as error:
+            self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
         except JobFailed as error:
-            await self._fail(job_id, str(error), error.detail)
-        except TimeoutError:
-            await self._fail(job_id, _("This took too long and was stopped."), "deadline")
-        except Exception as error:  # noqa: BLE001 - see below
-            # Whatever a backend did not foresee must still end the job (invariant 5).
-            log.logger.exception(
-                "Job %s failed", job_id, extra=log.fields("job_crashed", job=str(job_id))
-            )
-            await self._fail(job_id, _("Something went wrong on our side."), repr(error))
+            await self._fail(str(error), error.detail)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled us: something inside the backend was. It must end all the same.
+            await self._crashed(error)
+        except Exception as error:  # noqa: BLE001 - invariant 5: whatever happens, the job ends
+            await self._crashed(error)
         finally:
             self._recorder.forget(self._lease)
 
-    async def _work(self, job: Job, workspace: Path) -> None:
+    async def _work(self, job: Job) -> dict[str, str]:
+        """Have the backend do the job, and store the file it made, before the deadline.
+
+        Returns the column of the job that says where the result is.
+        """
         self._attempt = job.attempt
-        source = await db.call(media.local_copy, job, workspace)
-        self._assignment = Assignment(
-            job=job.pk,
-            source=source,
-            extension=job.extension,
-            size_bytes=job.size_bytes,
-            attempt=job.attempt,
-            submitted_at=job.submitted_at,
-            upstream_id=job.upstream_id,
-            workspace=workspace,
-        )
-        result = await self._backend.run(self)
-        await self._finish(job, result)
-
-    async def _finish(self, job: Job, result: Result) -> None:
-        changes: dict[str, Any] = {"status": Status.DONE, "finished_at": timezone.now()}
-        if result.file is not None:
+        # What the backend left behind must not hide why it ended.
+        with tempfile.TemporaryDirectory(prefix="denoise-", ignore_cleanup_errors=True) as folder:
+            workspace = Path(folder)
             try:
-                name = await db.call(media.store_result, job, result.file)
-            except OSError as error:
-                raise JobFailed(_("The result could not be stored."), detail=repr(error)) from error
-            changes["result"] = name
-        else:
-            changes["result_url"] = result.url
-        try:
-            await self._record(
-                Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=result.url), **changes
-            )
-        except LeaseLost:
-            if result.file is not None:
-                await db.call(media.discard, changes["result"])
-            raise
-        await signals.send_ended(signals.job_done, job.pk)
+                async with asyncio.timeout(self._seconds_left(job)) as deadline:
+                    # Files may be large and the storage remote: not in the database's threads.
+                    source = await asyncio.to_thread(media.local_copy, job, workspace)
+                    self._assignment = _assignment(job, source, workspace)
+                    result = await self._backend.run(self)
+                    return await self._stored(job, result)
+            except TimeoutError as error:
+                if not deadline.expired():
+                    raise  # the backend's own
+                text = _("This took too long and was stopped.")
+                raise JobFailed(text, detail="deadline") from error
 
-    async def _fail(self, job_id: UUID, message: str, detail: str) -> None:
+    async def _stored(self, job: Job, result: Result) -> dict[str, str]:
+        if result.file is None:
+            if not result.url:
+                raise RuntimeError("the backend returned neither a file nor a URL")
+            return {"result_url": result.url}
         try:
-            await self._record(
-                Fact(stage=Stage.ERROR, message=message),
-                status=Status.ERROR,
-                finished_at=timezone.now(),
-                error_detail=detail,
-            )
+            return {"result": await asyncio.to_thread(media.store_result, job, result.file)}
+        except OSError as error:
+            raise JobFailed(_("The result could not be stored."), detail=repr(error)) from error
+
+    async def _finish(self, where: dict[str, str]) -> None:
+        url = where.get("result_url", "")
+        fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url)
+        try:
+            await self._conclude(fact, signals.job_done, status=Status.DONE, **where)
+        except Exception:
+            # Not written, so no row names the file. (After a cancellation one may.)
+            await asyncio.to_thread(media.discard, where.get("result", ""))
+            raise
+
+    async def _fail(self, message: str, detail: str) -> None:
+        fact = Fact(stage=Stage.ERROR, message=message)
+        detail = clean_text(detail, DETAIL_LIMIT)
+        try:
+            await self._conclude(fact, signals.job_failed, status=Status.ERROR, error_detail=detail)
         except LeaseLost:
             return
-        log.logger.warning(
-            "Job %s ended with an error: %s",
-            job_id,
-            message,
-            extra=log.fields("job_failed", job=str(job_id), detail=detail),
+        self._log("job_failed", "Job %s ended with an error: %s", message)
+
+    async def _conclude(self, fact: Fact, signal: Signal, **changes: Any) -> None:
+        """Commit the job's end and send its signal. A cancellation waits for both, a moment:
+        work that is done is not done again, and receivers hear of it."""
+
+        async def end_and_tell() -> None:
+            await self._record(fact, **changes)
+            await signals.send_ended(signal, self._lease.job)
+
+        task = spawn(end_and_tell(), f"denoise-end-{self._lease.job.hex[:8]}")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task}, timeout=CONCLUDE_SECONDS)
+            raise
+        finally:
+            task.cancel()
+
+    async def _crashed(self, error: BaseException) -> None:
+        log.logger.error(
+            "Job %s failed",
+            self._lease.job,
+            exc_info=error,
+            extra=log.fields("job_crashed", job=str(self._lease.job)),
         )
-        await signals.send_ended(signals.job_failed, job_id)
+        await self._fail(_("Something went wrong on our side."), repr(error))
 
     async def _record(self, fact: Fact | None, **changes: Any) -> None:
         await self._recorder.record(self._lease, fact, **changes)
+
+    def _log(self, action: str, text: str, why: str) -> None:
+        job = self._lease.job
+        log.logger.info(text, job, why, extra=log.fields(action, job=str(job)))
 
     def _seconds_left(self, job: Job) -> float:
         """Of the job's deadline, counted from its first runner; at least a moment to end it."""
         begun = job.started_at or timezone.now()
         elapsed = (timezone.now() - begun).total_seconds()
         return max(self._settings.JOB_DEADLINE_SECONDS - elapsed, 0.01)
+
+
+def _assignment(job: Job, source: Path, workspace: Path) -> Assignment:
+    return Assignment(
+        job=job.pk,
+        source=source,
+        extension=job.extension,
+        size_bytes=job.size_bytes,
+        attempt=job.attempt,
+        submitted_at=job.submitted_at,
+        upstream_id=job.upstream_id,
+        workspace=workspace,
+    )

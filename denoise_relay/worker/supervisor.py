@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import os
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import Error as DatabaseFailure
@@ -23,6 +21,7 @@ from denoise_relay.backends.base import Backend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.leases import Lease
 from denoise_relay.subscription import Subscription
+from denoise_relay.tasks import Tended, spawn
 from denoise_relay.worker.recorder import Recorder
 from denoise_relay.worker.runner import Runner
 
@@ -30,6 +29,8 @@ SWEEP_SECONDS = 1.0
 """Behind a bell that may be lost."""
 STOP_SECONDS = 5.0
 """How long a stop waits for runners to unwind; leases expire by themselves after that."""
+RECORDER, BEAT = "denoise-recorder", "denoise-supervisor"
+"""Names of the side tasks."""
 
 
 def _nothing() -> None:
@@ -37,7 +38,11 @@ def _nothing() -> None:
 
 
 class Supervisor:
-    """`await start()`, then it works until `await stop()`. Lives on one event loop."""
+    """`await start()`, then it works until `await stop()`. Lives on one event loop.
+
+    Should the recorder or the beat break, all runners stop (what they say would go nowhere),
+    the task is started again, and the jobs come back as their leases run out.
+    """
 
     def __init__(self, backend: Backend, settings: RelaySettings) -> None:
         self.owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
@@ -49,9 +54,11 @@ class Supervisor:
         self._subscription = Subscription(
             "denoise-supervisor", lambda _message: self._bell.set(), self._bell.set
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._side_tasks = Tended(on_broken=self._abandon)
         self._detach: Callable[[], None] = _nothing
         self._renewed = 0.0
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._started = False
         self._stopping = False
 
     @property
@@ -67,39 +74,33 @@ class Supervisor:
     @property
     def healthy(self) -> bool:
         """Whether its own tasks live and its leases, if any, are fresh."""
-        alive = bool(self._tasks) and not any(task.done() for task in self._tasks)
-        return alive and (not self._runners or not self._leases_stale())
+        return self._side_tasks.alive and not (self._runners and self._leases_stale())
 
     async def start(self) -> None:
-        self._stopping = False
         self._detach = broadcast.attach_supervisor(self._bell.set)
         self._subscription.join(broadcast.WORK_GROUP)
         self._subscription.start()
         self._renewed = asyncio.get_running_loop().time()
-        self._tasks = [
-            self._spawn(self._recorder.run(), "denoise-recorder"),
-            self._spawn(self._beats(), "denoise-supervisor"),
-        ]
+        self._side_tasks.start(RECORDER, self._recorder.run)
+        self._side_tasks.start(BEAT, self._beats)
+        self._started = True
 
     async def stop(self) -> None:
         """Stop runners, commit what they have said, hand the leases back. May be repeated."""
+        if self._stopping or not self._started:
+            return
         self._stopping = True
+        self._side_tasks.expect_ends()
         self._detach()
+        for task in self._runners.values():
+            task.cancel()
         await self._subscription.stop()
-        for task in self._tasks[1:]:
-            task.cancel()
-        runners = list(self._runners.values())
-        for task in runners:
-            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                await asyncio.gather(*runners, *self._tasks[1:], return_exceptions=True)
-                if self._tasks and not self._tasks[0].done():
-                    await self._recorder.drained()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+                await self._unwound()
+        await self._side_tasks.stop()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         with contextlib.suppress(DatabaseFailure, TimeoutError):
             # If the database is away the leases expire; nobody waits for us.
             async with asyncio.timeout(STOP_SECONDS):
@@ -107,14 +108,16 @@ class Supervisor:
         await self._backend.aclose()
         await broadcast.wake()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        # A fresh context: one inherited from a request would pin its thread-sensitive
-        # thread, and with it a database connection, for the task's whole life.
-        loop = asyncio.get_running_loop()
-        return loop.create_task(work, name=name, context=contextvars.Context())
+    async def _unwound(self) -> None:
+        """Wait for the runners, for a beat in flight (its claim would otherwise be committed
+        after our release), and for what the runners have said."""
+        self._bell.set()
+        await self._side_tasks.ended(BEAT)
+        await asyncio.gather(*self._runners.values(), return_exceptions=True)
+        await self._recorder.drained()
 
     async def _beats(self) -> None:
-        while True:
+        while not self._stopping:
             self._bell.clear()
             try:
                 await self._renew()
@@ -126,37 +129,48 @@ class Supervisor:
                     type(error).__name__,
                     extra=log.fields("beat_failed", error=repr(error)),
                 )
-                self._bell.clear()
-            if self._runners and self._leases_stale():
-                self._abandon()
+                self._bell.clear()  # nobody's ringing makes the database answer
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(SWEEP_SECONDS, self._settings.LEASE_SECONDS / 3)):
                     await self._bell.wait()
 
     async def _renew(self) -> None:
-        if not self._runners:
-            self._renewed = asyncio.get_running_loop().time()
-            return
+        # Counted from before the statement: its answer may be slow to come.
         begun = asyncio.get_running_loop().time()
-        held = set(self._runners)
-        still = await db.call(leases.renew, self.owner, held, self._settings.LEASE_SECONDS)
-        # Counted from before the statement: its answer may have been slow to come.
+        held = still = set(self._runners)
+        if held:
+            still = await db.call(leases.renew, self.owner, held, self._settings.LEASE_SECONDS)
         self._renewed = begun
+        self._watch()
         for job in held - still:
             # Canceled by a person, or taken by another after a pause of ours.
             if (task := self._runners.get(job)) is not None:
                 task.cancel()
 
-    def _leases_stale(self) -> bool:
-        margin = min(5.0, self._settings.LEASE_SECONDS / 3)
-        age = asyncio.get_running_loop().time() - self._renewed
-        return age > self._settings.LEASE_SECONDS - margin
+    def _watch(self) -> None:
+        """Stop the runners in time when no renewal succeeds, though one may hang for long."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        loop = asyncio.get_running_loop()
+        self._watchdog = loop.call_at(
+            self._renewed + self._lease_lasts(), self._abandon, "no lease could be renewed"
+        )
 
-    def _abandon(self) -> None:
-        """Stop all runners: others may hold their leases by now (fencing is the safety)."""
+    def _lease_lasts(self) -> float:
+        """Seconds after a renewal in which nobody else can have the job, with a margin."""
+        return self._settings.LEASE_SECONDS - min(5.0, self._settings.LEASE_SECONDS / 3)
+
+    def _leases_stale(self) -> bool:
+        return asyncio.get_running_loop().time() - self._renewed > self._lease_lasts()
+
+    def _abandon(self, why: str) -> None:
+        """Stop all runners: others may hold their leases soon (fencing is the safety)."""
+        if not self._runners:
+            return
         log.logger.warning(
-            "Leases could not be renewed in time; %d jobs stop here",
+            "%d jobs stop here: %s",
             len(self._runners),
+            why,
             extra=log.fields("leases_abandoned", jobs=len(self._runners)),
         )
         for task in self._runners.values():
@@ -164,10 +178,12 @@ class Supervisor:
 
     async def _claim(self) -> None:
         free = self.capacity - len(self._runners)
-        if free <= 0:
+        if free <= 0 or self._stopping:
             return
-        for lease in await db.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS):
-            self._begin(lease)
+        claimed = await db.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS)
+        if not self._stopping:  # else they are handed back at once
+            for lease in claimed:
+                self._begin(lease)
 
     def _begin(self, lease: Lease) -> None:
         previous = self._runners.get(lease.job)
@@ -176,7 +192,7 @@ class Supervisor:
         runner = Runner(
             lease, backend=self._backend, recorder=self._recorder, settings=self._settings
         )
-        task = self._spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
+        task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
         metrics.RUNNERS.inc()
         task.add_done_callback(lambda ended: self._ended(lease.job, ended))
@@ -193,5 +209,4 @@ class Supervisor:
                 exc_info=error,
                 extra=log.fields("runner_crashed", job=str(job)),
             )
-        if not self._stopping:
-            self._bell.set()  # there is room for another
+        self._bell.set()  # there is room for another

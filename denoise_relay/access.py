@@ -20,6 +20,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.module_loading import import_string
 
+from denoise_relay import db
 from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
 
@@ -40,7 +41,7 @@ class Viewer:
 
 
 def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
-    """Its owner, the anonymous session or the API key that brought it, and staff.
+    """Its owner, the anonymous session or the API key that brought it, the owner's keys, and staff.
 
     Staff need the model permission of the action: `view_job` or `change_job`.
     """
@@ -49,7 +50,10 @@ def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
         return True
     if viewer.visitor and secrets.compare_digest(viewer.visitor, job.visitor):
         return True
-    if viewer.api_key is not None and viewer.api_key.pk == job.api_key_id:
+    key = viewer.api_key
+    if key is not None and (
+        key.pk == job.api_key_id or (key.user_id is not None and key.user_id == job.owner_id)
+    ):
         return True
     return bool(
         getattr(user, "is_staff", False) and user.has_perm(f"denoise_relay.{action}_job")  # type: ignore[union-attr]
@@ -84,6 +88,8 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
         mine |= Q(visitor=viewer.visitor)
     if viewer.api_key is not None:
         mine |= Q(api_key=viewer.api_key)
+        if viewer.api_key.user_id is not None:
+            mine |= Q(owner=viewer.api_key.user_id)
     return Job.objects.filter(mine)
 
 
@@ -98,14 +104,18 @@ async def viewer_of(request: HttpRequest) -> Viewer:
 async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     """Who opens this WebSocket; `channels.auth.AuthMiddlewareStack` filled the scope."""
     session: SessionBase | None = scope.get("session")
-    # Lazy: reading it may ask the database.
-    visitor = await sync_to_async(lambda: session.get(SESSION_KEY, "") if session else "")()
-    header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"")
-    return Viewer(
-        user=scope.get("user") or AnonymousUser(),
-        visitor=visitor,
-        api_key=await api_key_of(header.decode("latin-1")),
-    )
+    header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
+
+    def read() -> Viewer:
+        # The session is lazy: reading it may ask the database.
+        return Viewer(
+            user=scope.get("user") or AnonymousUser(),
+            visitor=session.get(SESSION_KEY, "") if session else "",
+            api_key=get_api_key(header),
+        )
+
+    # Sockets share one thread-sensitive thread, whose dead connection no request would close.
+    return await db.call(read)
 
 
 async def visitor_token(request: HttpRequest) -> str:
@@ -122,12 +132,18 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-async def api_key_of(key: str) -> ApiKey | None:
-    """The unrevoked API key with this secret, or None."""
-    if not key:
+def get_api_key(secret: str) -> ApiKey | None:
+    """The API key with this secret, or None when it is revoked or its user is no longer active."""
+    if not secret:
         return None
-    query = ApiKey.objects.select_related("user").filter(digest=digest(key), revoked_at=None)
-    return await query.afirst()
+    query = ApiKey.objects.select_related("user")
+    key = query.filter(digest=digest(secret), revoked_at=None).first()
+    return key if key is not None and (key.user is None or key.user.is_active) else None
+
+
+async def api_key_of(secret: str) -> ApiKey | None:
+    """`get_api_key` for async code of a request."""
+    return await sync_to_async(get_api_key)(secret)
 
 
 def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:

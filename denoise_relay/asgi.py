@@ -15,7 +15,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from denoise_relay import daphne_support, db, log
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.transport import consumers
+from denoise_relay.transport import socket
 from denoise_relay.transport.feed import feed
 from denoise_relay.worker import embedded
 
@@ -57,13 +57,14 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
 
 
 async def _start() -> None:
+    socket.reopen()
     await embedded.start()
     feed()
 
 
 async def _stop() -> None:
     """Say goodbye to viewers, hand jobs back, free threads."""
-    await consumers.close_all()
+    await socket.close_all()
     await embedded.stop()
     await feed().stop()
     await asyncio.to_thread(db.close)

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -25,6 +24,7 @@ from denoise_relay import broadcast, db, journal, log, metrics
 from denoise_relay.broadcast import Frame
 from denoise_relay.conf import relay_settings
 from denoise_relay.subscription import Subscription
+from denoise_relay.tasks import Tended
 from denoise_relay.transport.mailbox import Mailbox
 
 CHECKED_AT_A_TIME = 500
@@ -48,8 +48,9 @@ class Feed:
         self._jobs: dict[UUID, _Watched] = {}
         self._stale: set[UUID] = set()
         self._doubt = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._subscription = Subscription("denoise-feed", self._hear, self._suspect_all)
+        self._gap = asyncio.Event()
+        self._tasks = Tended()
+        self._subscription = Subscription("denoise-feed", self._hear, self._gap.set)
         self._started = False
         self._detach: Callable[[], None] = _nothing
 
@@ -64,17 +65,14 @@ class Feed:
             return
         self._started = True
         self._detach = broadcast.attach_feed(self.deliver)
-        self._tasks = [self._spawn(self._check_positions(), "denoise-feed-check")]
-        self._tasks.append(self._spawn(self._catch_up(), "denoise-feed-catch-up"))
+        self._tasks.start("denoise-feed-check", self._check_positions)
+        self._tasks.start("denoise-feed-catch-up", self._catch_up)
         self._subscription.start()
 
     async def stop(self) -> None:
         self._detach()
         await self._subscription.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._tasks.stop()
         self._jobs.clear()
         self._started = False
 
@@ -107,17 +105,26 @@ class Feed:
         """
         newest = await db.call(journal.latest, job)
         if newest is None:
-            return
-        if after is None or after > newest.seq:
+            after = 0
+        elif after is None or after > newest.seq:
             yield broadcast.frame_of(newest)
             after = newest.seq
-        while events := await db.call(journal.after, job, after):
-            for event in events:
-                yield broadcast.frame_of(event)
-            after = events[-1].seq
-        watched = self._jobs.get(job)
-        if watched is not None and watched.seq is None:
-            watched.seq = after
+        while True:
+            while events := await db.call(journal.after, job, after):
+                for event in events:
+                    yield broadcast.frame_of(event)
+                after = events[-1].seq
+            watched = self._jobs.get(job)
+            if watched is None:
+                return
+            if watched.seq is None:
+                watched.seq = after
+            if watched.seq <= after:
+                return
+            # Newer ones came after our last look, to this mailbox or, before it was there,
+            # to others only: look again. What is later still comes to the mailbox.
+            if not await db.call(journal.after, job, after, 1):
+                return  # numbers of a journal that has been restored since
 
     def deliver(self, frame: Frame) -> None:
         """A frame has been published, here or elsewhere, maybe not for the first time."""
@@ -165,9 +172,12 @@ class Feed:
                     self._suspect(job)
 
     async def _check_positions(self) -> None:
-        """Find lost tails, for as long as the feed lives."""
+        """Find lost tails, for as long as the feed lives; at once after the layer was lost."""
         while True:
-            await asyncio.sleep(relay_settings().POSITION_CHECK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(relay_settings().POSITION_CHECK_SECONDS):
+                    await self._gap.wait()
+            self._gap.clear()
             await self.check_now()
 
     async def check_now(self) -> None:
@@ -191,16 +201,6 @@ class Feed:
         with contextlib.suppress(msgspec.DecodeError, TypeError):
             # What is no frame is another version's, in a rolling deploy: the journal will do.
             self.deliver(broadcast.parse_frame(message.get("frame", "")))
-
-    def _suspect_all(self) -> None:
-        for job in self._jobs:
-            self._suspect(job)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        # A fresh context: the first viewer's request must not lend its database thread
-        # to tasks that outlive it.
-        loop = asyncio.get_running_loop()
-        return loop.create_task(work, name=name, context=contextvars.Context())
 
 
 def _complain(action: str, error: Exception) -> None:

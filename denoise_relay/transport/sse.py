@@ -64,7 +64,8 @@ async def event_stream(
     here, mailbox = feed(), Mailbox()
     loop = asyncio.get_running_loop()
     idle = relay_settings().STREAM_IDLE_SECONDS
-    sent = -1
+    # A late double of what the client has must not make its seq fall.
+    sent = -1 if after is None else after
     here.watch(job_id, mailbox)
     try:
         # At once, so that the client sees the response's headers before the first event.

@@ -46,6 +46,9 @@ class Recording:
 async def receive(file: File[bytes], name: str | None = None) -> Recording:
     """Judge a file; raises `UploadRejected`. `name` overrides the file's own."""
     display = display_name(name or file.name or "")
+    if name and _extension(display) not in AUDIO | VIDEO:
+        # "My talk" instead of talk.wav: the kind is the file's own.
+        display = display_name(f"{display}.{_extension(display_name(file.name or ''))}")
     limit = relay_settings().MAX_UPLOAD_BYTES
     size = file.size or 0
     if not size:
@@ -58,7 +61,7 @@ async def receive(file: File[bytes], name: str | None = None) -> Recording:
             % {"size": filesizeformat(size), "limit": filesizeformat(limit)},
             code="too_large",
         )
-    extension = Path(display).suffix[1:].lower()
+    extension = _extension(display)
     if extension not in AUDIO | VIDEO:
         raise UploadRejected(
             _("This kind of file cannot be processed. Use %(formats)s.")
@@ -71,11 +74,13 @@ async def receive(file: File[bytes], name: str | None = None) -> Recording:
     )
 
 
-async def _probe(file: File[bytes]) -> float:
+async def _probe(file: File[bytes]) -> float | None:
     limit = relay_settings().MAX_DURATION_SECONDS
     async with _on_disk(file) as path:
         try:
             probe = await engine.probe(path, max_duration_seconds=limit)
+        except engine.EngineUnavailable:
+            return None  # installed in part; the backend has the last word
         except engine.MediaRejected as error:
             raise UploadRejected(str(error), code=error.code) from error
         except engine.EngineCrashed as error:
@@ -108,13 +113,18 @@ def _copy(file: File[bytes], path: Path) -> None:
     file.seek(0)
 
 
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
 def display_name(name: str) -> str:
     """The person's own file name, without folders and controls, and not too long."""
-    base = clean_text(name.replace("\\", "/").rsplit("/", 1)[-1], limit=4 * NAME_LIMIT)
+    base = name[-4 * NAME_LIMIT :].replace("\\", "/").rsplit("/", 1)[-1]
+    base = clean_text(base, limit=4 * NAME_LIMIT)
     stem, dot, suffix = base.rpartition(".")
-    if not dot:
+    if not dot or len(suffix) >= NAME_LIMIT:
         return base[:NAME_LIMIT] or "recording"
-    return f"{stem[: NAME_LIMIT - len(suffix) - 1] or 'recording'}.{suffix}"[:NAME_LIMIT]
+    return f"{stem[: NAME_LIMIT - len(suffix) - 1].rstrip() or 'recording'}.{suffix}"
 
 
 def sample() -> UploadedFile[bytes]:

@@ -1,0 +1,115 @@
+"""Can jobs be done: does the upstream take our key, does the local engine work?"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from denoise_relay import backends, engine
+from denoise_relay.backends.exchange import Broken, Exchanges, NotSent
+from denoise_relay.backends.local import LocalBackend
+from denoise_relay.backends.upstream import UpstreamBackend
+from denoise_relay.backends.upstream_client import Refused, UpstreamClient
+from denoise_relay.conf import RelaySettings, relay_settings
+from denoise_relay.doctor.findings import Finding, fail, ok, warn
+from denoise_relay.exceptions import ProtocolError, RelayError
+
+RATE = 48_000
+SLOW = 1.0
+"""Seconds of work for a second of sound, above which nobody wants to wait."""
+
+
+async def backend() -> Sequence[Finding]:
+    """Ask whatever does the jobs."""
+    settings = relay_settings()
+    found = backends.backend_class(settings)
+    if issubclass(found, UpstreamBackend):
+        return [await _upstream(settings), *_intake()]
+    if issubclass(found, LocalBackend):
+        return [await _engine()]
+    return [ok(f"{settings.BACKEND} is not ours: it was loaded, but not asked.")]
+
+
+async def _upstream(settings: RelaySettings) -> Finding:
+    """One small request of the contract, which shows whether the key is good."""
+    url = settings.UPSTREAM_URL
+    exchanges = Exchanges()
+    begun = time.perf_counter()
+    try:
+        await UpstreamClient(settings, exchanges).probe()
+    except Refused as error:
+        return _refusal(error, url)
+    except NotSent as error:
+        return fail(
+            f"{url} cannot be reached ({error}).",
+            "Is UPSTREAM_URL right? Does this machine reach it (DNS, firewall)? Proxies of the "
+            "environment are not used.",
+        )
+    except Broken as error:
+        return fail(f"{url} answers badly ({error}).", "Jobs are tried again until it does.")
+    except ProtocolError as error:
+        return fail(
+            f"What answers at {url} does not speak the contract ({error}).",
+            "Look at the path of UPSTREAM_URL: `/denoise` is added to it.",
+        )
+    finally:
+        await exchanges.aclose()
+    took = time.perf_counter() - begun
+    return ok(f"{url} accepts the key and answers in {took * 1000:.0f} ms.")
+
+
+def _refusal(error: Refused, url: str) -> Finding:
+    match error.status:
+        case 401 | 403:
+            return fail(f"{url} refuses the key ({error}).", "Set API_KEY to a valid one.")
+        case 402:
+            return fail(f"{url} wants money first ({error}).", "Add credit to its account.")
+        case 429 | 503:
+            return warn(f"{url} is busy ({error}).", "Jobs wait for it; look again later.")
+        case _:
+            return fail(f"{url} answers with {error}.", "Is UPSTREAM_URL right, path included?")
+
+
+def _intake() -> Sequence[Finding]:
+    if engine.available():
+        return []
+    return [
+        warn(
+            "The engine is not installed: uploads are judged by size and ending only.",
+            'For a look inside them at the door: pip install "denoise-relay[local]"',
+        )
+    ]
+
+
+async def _engine() -> Finding:
+    """Denoise a second of noise, in a child process as always."""
+    with tempfile.TemporaryDirectory(prefix="denoise-doctor-") as folder:
+        source, target = Path(folder, "noise.wav"), Path(folder, f"clean{engine.OUTPUT_SUFFIX}")
+        _write_noise(source)
+        begun = time.perf_counter()
+        try:
+            measured = await engine.denoise(source, target, on_progress=lambda _pct, _text: None)
+        except (RelayError, engine.EngineUnavailable, engine.EngineCrashed) as error:
+            return fail(
+                f"The local engine does not work ({type(error).__name__}: {error}).",
+                'Install it anew: pip install --force-reinstall "denoise-relay[local]"',
+            )
+        except engine.MediaRejected as error:
+            return fail(f"The local engine refused a good file ({error}).", "Report this, please.")
+        took = time.perf_counter() - begun
+    text = f"The local engine cleaned {measured.duration_seconds:g} s of sound in {took:.1f} s."
+    if took <= SLOW + 2.0:  # starting the child takes one
+        return ok(text)
+    return warn(text, "This machine is slow or busy; give it cores, or lower MAX_ENGINES.")
+
+
+def _write_noise(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(Random(1).randbytes(2 * RATE))  # noqa: S311 - noise, not a secret

@@ -20,7 +20,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 from django.urls import NoReverseMatch, reverse
 
-from denoise_relay import log, wire
+from denoise_relay import log, metrics, wire
 from denoise_relay.events import Event, Stage
 
 WORK_GROUP = "denoise.work"
@@ -180,6 +180,7 @@ async def _ring(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
 
 
 def _complain(error: Exception, messages: int) -> None:
+    metrics.LAYER_FAILURES.inc()
     log.logger.warning(
         "The channel layer did not take %d messages: %s",
         messages,

@@ -24,7 +24,7 @@ from django.db import (
     transaction,
 )
 
-from denoise_relay import log
+from denoise_relay import log, metrics
 from denoise_relay.models import Job
 from denoise_relay.retry import Backoff
 
@@ -57,6 +57,7 @@ async def insist(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
             return await call(function, *args, **kwargs)
         except (OperationalError, InterfaceError) as error:
             delay = backoff.next_delay()
+            metrics.DATABASE_RETRIES.inc()
             log.logger.warning(
                 "The database did not answer %s; again in %.1f s",
                 getattr(function, "__name__", "a call"),

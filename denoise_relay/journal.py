@@ -7,6 +7,7 @@ Reads ask the database that is written to: a replica that lags would hide what w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,8 @@ class Entry:
     fact: Fact | None = None
     #: Further columns of the job to set with it, `status` among them.
     changes: Mapping[str, Any] = field(default_factory=dict)
+    #: When this was said, by `time.monotonic`: the metrics time it from here.
+    heard_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

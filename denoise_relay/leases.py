@@ -17,6 +17,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from denoise_relay import metrics
 from denoise_relay.db import write_transaction
 from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job
@@ -39,7 +40,7 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
         if connections[alias].features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True)
         leases = []
-        for pk, epoch in list(waiting.values_list("pk", "epoch")[:limit]):
+        for pk, epoch, holder in list(waiting.values_list("pk", "epoch", "lease_owner")[:limit]):
             # Compare and swap: where rows cannot be locked, only one claimer changes one.
             claimed = (
                 Job.objects.using(alias)
@@ -54,6 +55,7 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
             )
             if claimed:
                 leases.append(Lease(job=pk, epoch=epoch + 1))
+                metrics.TAKEOVERS.inc(bool(holder))  # who hands a lease back leaves no name
         return leases
 
 

@@ -71,7 +71,7 @@ PUBLISH_LATENCY = _histogram(
     "From a runner's report to its publication, time held back by EVENTS_PER_SECOND included.",
     _MILLISECONDS,
 )
-COMMIT_RETRIES = _counter("commit_retries", "Commits tried again because the database was away.")
+DATABASE_RETRIES = _counter("database_retries", "Calls repeated because the database was away.")
 LAYER_FAILURES = _counter("layer_failures", "Calls of the channel layer that failed.")
 
 # Viewers of this process.
@@ -83,8 +83,9 @@ SKIPPED_FRAMES = _counter(
 GAPS = _counter("feed_gaps", "Times the feed found that it had missed frames of a job.")
 
 
-def published(heard_at: float) -> None:
-    """Time one event from when it was heard (`time.monotonic`) to now."""
+def published(stage: str, heard_at: float) -> None:
+    """Count one event, and time it from when it was heard (`time.monotonic`) to now."""
+    EVENTS.labels(stage).inc()
     PUBLISH_LATENCY.observe(max(0.0, time.monotonic() - heard_at))
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from denoise_relay import broadcast, log
+from denoise_relay import broadcast, log, metrics
 from denoise_relay.tasks import spawn
 
 RETRY_SECONDS = 1.0
@@ -101,6 +101,7 @@ class Subscription:
         task.add_done_callback(self._tasks.discard)
 
     def _complain(self, error: Exception) -> None:
+        metrics.LAYER_FAILURES.inc()
         log.logger.warning(
             "%s lost the channel layer and goes on: %s",
             self._name,

@@ -77,7 +77,7 @@ async def _close(used: Any) -> None:
         await used.close_pools()
 
 
-def _pubsub() -> tuple[type, ...]:
+def _pubsub() -> tuple[type[Any], ...]:
     """The class, where channels_redis is installed."""
     try:
         from channels_redis.pubsub import RedisPubSubChannelLayer

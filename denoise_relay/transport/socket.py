@@ -16,7 +16,7 @@ import msgspec
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from denoise_relay import access, log, wire
+from denoise_relay import access, log, metrics, wire
 from denoise_relay.access import Viewer
 from denoise_relay.broadcast import Frame
 from denoise_relay.models import Job
@@ -40,9 +40,7 @@ _open: set[RelayConsumer] = set()
 _stopping = False
 
 
-def open_sockets() -> int:
-    """How many sockets this process holds."""
-    return len(_open)
+metrics.SOCKETS.set_function(lambda: len(_open))
 
 
 async def close_all() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from denoise_relay import broadcast, db, events, journal, log
+from denoise_relay import broadcast, db, events, journal, log, metrics
 from denoise_relay.events import Fact
 from denoise_relay.exceptions import LeaseLost
 from denoise_relay.journal import Entry, Outcome
@@ -105,9 +105,12 @@ class Recorder:
                 continue
             try:
                 outcomes = await self._commit(group)
+                metrics.COMMIT_GROUP.observe(len(group))
                 # Commit, then publish (invariant 1); in this order, so seq rises on the wire.
                 await self._tell([outcome.event for outcome in outcomes if outcome.event])
-                for (_, future), outcome in zip(group, outcomes, strict=True):
+                for (entry, future), outcome in zip(group, outcomes, strict=True):
+                    if outcome.event is not None:
+                        metrics.published(outcome.event.stage, entry.heard_at)
                     if future is not None and not future.done():
                         future.set_result(outcome)
             finally:

@@ -11,7 +11,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from denoise_relay import db, log, media, signals
+from denoise_relay import db, log, media, metrics, signals
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Fact, Stage, clean_text
@@ -74,6 +74,7 @@ class Runner:
             job = await db.insist(Job.objects.get, pk=self._lease.job)
             await self._finish(await self._work(job))
         except (LeaseLost, Job.DoesNotExist) as error:
+            metrics.LEASES_LOST.inc()
             self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
         except JobFailed as error:
             await self._fail(str(error), error.detail)

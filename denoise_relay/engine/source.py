@@ -126,4 +126,4 @@ def has_moving_pictures(container: InputContainer) -> bool:
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
     """FFmpeg calls this for every further file or address that the content names."""
-    raise PermissionError(f"the media names another resource, which is never opened: {url[:200]!r}")
+    raise MediaRejected("unsupported", "The file refers to other files, which are never opened.")

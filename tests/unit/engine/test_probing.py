@@ -300,6 +300,40 @@ def test_a_demuxer_that_slips_through_still_opens_nothing(
         assert unlocked.streams.audio
 
 
+def test_a_playlist_that_slips_through_opens_nothing_either(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    """HLS opens its parts by another way than concat does: through the callback."""
+    tried: list[str] = []
+
+    def spy(url: str, flags: int, options: dict[str, Any]) -> None:
+        tried.append(url)
+        refuse(url, flags, options)
+
+    refuse = source_module._refuse_to_open
+    monkeypatch.setattr(source_module, "_refuse_to_open", spy)
+    monkeypatch.setattr(source_module, "DEMUXERS", (*source_module.DEMUXERS, "hls"))
+    monkeypatch.setattr(source_module.Source, "name", "upload.m3u8", raising=False)
+    (tmp_path / "secret.mp3").write_bytes(files["a.mp3"])
+    path = tmp_path / "upload"
+    path.write_text(PLAYLISTS["hls"].format(url=f"file://{tmp_path}/secret.mp3"))
+
+    assert refused(path).code == "unsupported"
+    assert tried == [f"file://{tmp_path}/secret.mp3"]
+
+
+def test_video_is_never_decoded(files: dict[str, bytes], tmp_path: Path) -> None:
+    """FFmpeg would decode a picture to learn its kind of pixels."""
+    path = tmp_path / "a.avi"
+    path.write_bytes(files["a.avi"])
+    with open(path, "rb") as file:
+        with source_module.open_container(source_module.Source(file)) as container:
+            assert container.streams.video[0].codec_context.pix_fmt is None
+        file.seek(0)
+        with av.open(file) as unlocked:
+            assert unlocked.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damage_ends_in_an_answer(

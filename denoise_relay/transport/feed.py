@@ -217,6 +217,7 @@ def _nothing() -> None:
 
 
 _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+metrics.WATCHERS.set_function(lambda: sum(feed.viewers for feed in list(_feeds.values())))
 
 
 def feed() -> Feed:

@@ -51,21 +51,33 @@ test("a file is sent, its percent told, and taken", async () => {
   assert.equal(log.idle, 1);
 });
 
-test("two at a time, in order", async () => {
+test("the first alone, which brings the session; then two at a time, in order", async () => {
   const { queue, requests, log } = uploads();
+  const names = () => requests.map((request) => request.file.name).join("");
   for (const name of ["a", "b", "c", "d"]) queue.add(file(name));
   await settle();
-  assert.deepEqual(requests.map((r) => r.file.name), ["a", "b"]);
-  requests[1].resolve(accepted("b"));
-  await settle();
-  assert.deepEqual(requests.map((r) => r.file.name), ["a", "b", "c"]);
+  assert.equal(names(), "a");
   requests[0].resolve(accepted("a"));
+  await settle();
+  assert.equal(names(), "abc");
   requests[2].resolve(accepted("c"));
+  await settle();
+  assert.equal(names(), "abcd");
+  requests[1].resolve(accepted("b"));
   await settle();
   assert.equal(log.idle, 0);
   requests[3].resolve(accepted("d"));
   await settle();
   assert.equal(log.idle, 1);
+});
+
+test("a refused first file brings no session: the next is alone, too", async () => {
+  const { queue, requests } = uploads();
+  for (const name of ["a", "b", "c"]) queue.add(file(name));
+  await settle();
+  requests[0].resolve({ status: 400, body: null });
+  await settle();
+  assert.equal(requests.length, 2);
 });
 
 test("a refusal has the server's words and no second try", async () => {
@@ -121,7 +133,7 @@ test("cancel aborts, frees the place, and a late answer is nobody's", async () =
   await settle();
   assert.ok(requests[0].aborted);
   assert.equal(first.state, "canceled");
-  assert.deepEqual(requests.map((r) => r.file.name), ["a", "b", "c"]);
+  assert.deepEqual(requests.map((r) => r.file.name), ["a", "b"]);
   requests[0].on.progress(80);
   assert.equal(first.state, "canceled");
 });

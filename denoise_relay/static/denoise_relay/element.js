@@ -133,18 +133,22 @@ export class DenoiseJob extends HTMLElement {
   /** The panels of both endings came with the page, as templates: no second request, no markup
    * in the script. Doing it twice is harmless. */
   #showOutcome() {
-    const { stage, url, status } = this.#state;
+    const { stage, url, status, message } = this.#state;
     const place = this.#part("outcome");
+    if (!place) return;
     const template = this.querySelector(`template[data-outcome="${stage}"]`);
-    if (!place || !template || place.dataset.shown === stage) return;
-    const focusWasInside = this.contains(document.activeElement);
-    const panel = template.content.cloneNode(true);
-    if (stage === "done") pointTo(panel, url);
-    place.replaceChildren(panel);
-    place.dataset.shown = stage;
-    // The cancel button, which may have had the focus, is hidden by now.
-    if (focusWasInside) place.querySelector('[data-part="focus"]')?.focus();
+    if (template && place.dataset.shown !== stage) {
+      const focusWasInside = this.contains(document.activeElement);
+      const panel = template.content.cloneNode(true);
+      if (stage === "done") pointTo(panel, url);
+      place.replaceChildren(panel);
+      place.dataset.shown = stage;
+      // The cancel button, which may have had the focus, is hidden by now.
+      if (focusWasInside) place.querySelector('[data-part="focus"]')?.focus();
+    }
+    // Later than the panel: a snapshot may tell that the error was a cancel.
     place.dataset.status = status;
+    this.#write("reason", message);
   }
 
   #showLink(state) {

@@ -5,6 +5,11 @@
 
 /** At once: more would only make each of them slower, and the server buffers each body. */
 const PARALLEL = 2;
+/**
+ * Until the first file is taken: its answer brings a new visitor's session cookie, and two
+ * requests without one would make two visitors, one of them lost with its recording.
+ */
+const FIRST = 1;
 
 /**
  * @typedef {object} Sent an accepted file: the 201 answer
@@ -27,6 +32,7 @@ export class UploadQueue {
   #onChange;
   #onIdle;
   #texts;
+  #parallel = FIRST;
   #waiting = [];
   /** @type {Map<Upload, {abort: () => void}>} */
   #active = new Map();
@@ -86,7 +92,7 @@ export class UploadQueue {
   }
 
   #next() {
-    while (this.#active.size < PARALLEL && this.#waiting.length > 0) {
+    while (this.#active.size < this.#parallel && this.#waiting.length > 0) {
       this.#start(this.#waiting.shift());
     }
   }
@@ -113,6 +119,7 @@ export class UploadQueue {
 
   #judge({ status, body }) {
     if (status === 201 && typeof body?.url === "string") {
+      this.#parallel = PARALLEL;
       return { state: "accepted", pct: 100, answer: body };
     }
     const message = body?.errors?.[0]?.message;

@@ -25,8 +25,6 @@ from denoise_relay import metrics as instruments
 from denoise_relay.conf import relay_settings
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
-from denoise_relay.transport import socket
-from denoise_relay.transport.feed import feed
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CACHE_SECONDS = 5.0
@@ -45,8 +43,6 @@ async def metrics(request: HttpRequest) -> HttpResponse:
     if refusal is not None:
         return refusal
     await _count()
-    instruments.WATCHERS.set(feed().viewers)
-    instruments.SOCKETS.set(socket.open_sockets())
     return HttpResponse(
         instruments.exposition(),
         content_type=CONTENT_TYPE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,7 @@ class Recorder:
                 for (entry, future), outcome in zip(group, outcomes, strict=True):
                     if outcome.event is not None:
                         metrics.published(outcome.event.stage, entry.heard_at)
+                        _note(outcome.event)
                     if future is not None and not future.done():
                         future.set_result(outcome)
             finally:
@@ -174,6 +176,17 @@ class Recorder:
             log.logger.exception(
                 "Events could not be published", extra=log.fields("publish_crashed")
             )
+
+
+def _note(event: events.Event) -> None:
+    """One line in the log for each job's end, and at DEBUG for each event."""
+    log.logger.log(
+        logging.INFO if event.stage.terminal else logging.DEBUG,
+        "Job %s: %s",
+        event.job,
+        event.stage,
+        extra=log.fields("published", job=str(event.job), seq=event.seq, stage=str(event.stage)),
+    )
 
 
 def _refused(entry: Entry, future: asyncio.Future[Outcome] | None, error: Exception) -> Outcome:

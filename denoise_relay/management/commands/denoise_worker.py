@@ -11,9 +11,9 @@ import signal
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from denoise_relay import backends, broadcast, db, log
+from denoise_relay import backends, broadcast, db, log, metrics
 from denoise_relay.conf import RelaySettings, relay_settings
 from denoise_relay.worker.supervisor import Supervisor
 
@@ -40,8 +40,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-jobs", type=positive, help="jobs at a time (default: MAX_ACTIVE_JOBS)"
         )
+        parser.add_argument(
+            "--metrics-port",
+            type=positive,
+            metavar="PORT",
+            help="show this worker's numbers to Prometheus there, on 127.0.0.1",
+        )
 
-    def handle(self, *args: Any, max_jobs: int | None, **options: Any) -> None:
+    def handle(
+        self, *args: Any, max_jobs: int | None, metrics_port: int | None, **options: Any
+    ) -> None:
         if not log.logger.hasHandlers():
             # A site that configures no logging still wants to see what its worker does.
             log.logger.addHandler(logging.StreamHandler(self.stderr))
@@ -49,8 +57,17 @@ class Command(BaseCommand):
         settings = relay_settings()
         if max_jobs is not None:
             settings = dataclasses.replace(settings, MAX_ACTIVE_JOBS=max_jobs)
+        if metrics_port is not None:
+            _show_metrics(metrics_port)
         if not asyncio.run(_work(settings)):
             raise SystemExit(1)
+
+
+def _show_metrics(port: int) -> None:
+    try:
+        metrics.serve(port)  # in a daemon thread, which ends with the process
+    except OSError as error:
+        raise CommandError(f"--metrics-port {port} cannot be used: {error.strerror}") from error
 
 
 async def _work(settings: RelaySettings) -> bool:

@@ -19,10 +19,7 @@ from django.utils import timezone
 
 from denoise_relay import metrics
 from denoise_relay.db import write_transaction
-from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job
-
-_ACTIVE = sorted(ACTIVE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +33,7 @@ class Lease:
 def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
     """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`."""
     with write_transaction() as alias:
-        waiting = free(alias).filter(status__in=_ACTIVE).order_by("created_at", "id")
+        waiting = free(alias).order_by("created_at", "id")
         if connections[alias].features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True)
         leases = []
@@ -44,7 +41,7 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
             # Compare and swap: where rows cannot be locked, only one claimer changes one.
             claimed = (
                 Job.objects.using(alias)
-                .filter(pk=pk, epoch=epoch, status__in=_ACTIVE)
+                .filter(pk=pk, epoch=epoch, finished_at=None)
                 .update(
                     epoch=F("epoch") + 1,
                     lease_owner=owner,
@@ -78,15 +75,15 @@ def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
 def release(owner: str) -> int:
     """Hand back all leases of `owner` at once, so that others need not wait for them to expire."""
     alias = router.db_for_write(Job)
-    mine = Job.objects.using(alias).filter(lease_owner=owner, status__in=_ACTIVE)
+    mine = Job.objects.using(alias).filter(lease_owner=owner, finished_at=None)
     return mine.update(lease_owner="", lease_until=None)
 
 
 def free(alias: str) -> QuerySet[Job]:
-    """Jobs that no living supervisor holds, whatever their status."""
-    return Job.objects.using(alias).filter(
-        Q(lease_until=None) | Q(lease_until__lt=_now(alias)),
-    )
+    """Unfinished jobs that no living supervisor holds."""
+    # By finished_at, which is what the index of active jobs goes by.
+    unfinished = Job.objects.using(alias).filter(finished_at=None)
+    return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)))
 
 
 def _now(alias: str) -> Combinable:

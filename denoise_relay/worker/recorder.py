@@ -116,10 +116,11 @@ class Recorder:
                     if future is not None and not future.done():
                         future.set_result(outcome)
             finally:
-                # Cancelled, or broken: nobody may wait for an answer that cannot come.
+                # Cancelled, or broken: nobody may wait for an answer that cannot come. For its
+                # runner the job is lost; whoever leases it next sees what was written.
                 for _, future in group:
-                    if future is not None:
-                        future.cancel()
+                    if future is not None and not future.done():
+                        future.set_exception(LeaseLost("the recorder stopped"))
 
     def _touch(self) -> None:
         self._idle.clear()

@@ -131,7 +131,8 @@ def _answer(request: HttpRequest, place: _Here, *, in_parts: bool) -> HttpRespon
             refused["Content-Range"] = f"bytes */{size}"
             refused["Accept-Ranges"] = "bytes"
             return refused
-    if span is not None and span.open_ended and in_parts and size > PARTS_FROM_BYTES:
+    as_part = span is not None and span.open_ended and in_parts and size > PARTS_FROM_BYTES
+    if span is not None and as_part:
         # Browsers begin with "bytes=0-" and read as they play. Daphne never makes a sender
         # wait (daphne issue 170), so that a whole long recording would pile up in memory
         # for each slow listener. A server may send less than was asked for (15.3.7), and
@@ -151,7 +152,11 @@ def _answer(request: HttpRequest, place: _Here, *, in_parts: bool) -> HttpRespon
         response["Content-Range"] = f"bytes {span.first}-{span.last}/{size}"
     response["Content-Length"] = str(length)
     response["Accept-Ranges"] = "bytes"
-    return _with_validators(response, etag)
+    _with_validators(response, etag)
+    if as_part:
+        # Chromium's cache, once it holds a part, asks for all the rest by an explicit range.
+        response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _with_validators(response: HttpResponseBase, etag: str) -> HttpResponseBase:

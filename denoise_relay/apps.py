@@ -12,4 +12,5 @@ class DenoiseRelayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from denoise_relay import checks  # noqa: F401 - registers the system checks
+        # Importing registers the system checks.
+        from denoise_relay import checks, deployment_checks  # noqa: F401

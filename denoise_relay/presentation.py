@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -111,6 +113,11 @@ def element_texts(job: Job, *, title: bool) -> str:
             "error": f"{StatusChoices.ERROR.label} · {name}",
         }
     return json.dumps(texts)
+
+
+def size(size_bytes: int) -> str:
+    """Django's `filesizeformat` without a needless `.0`: 200 MB, 1.8 MB."""
+    return re.sub(r"[.,٫]0(?=\D)", "", filesizeformat(size_bytes))
 
 
 def upload_texts(size_limit: str) -> str:

@@ -16,7 +16,6 @@ from django.core.files import File
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
@@ -127,6 +126,7 @@ async def _upload_page(
 def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpResponse:
     page = Paginator(access.jobs_of(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
     settings = relay_settings()
+    size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
     context = {
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
@@ -137,8 +137,9 @@ def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpRe
         "audio_formats": ", ".join(sorted(name.upper() for name in intake.AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in intake.VIDEO)),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "max_size": size_limit,
         "max_minutes": round(settings.MAX_DURATION_SECONDS / 60),
-        "texts": presentation.upload_texts(filesizeformat(settings.MAX_UPLOAD_BYTES)),
+        "texts": presentation.upload_texts(size_limit),
         "blank": Job(),
     }
     status = 400 if batch.refusals else 200

@@ -43,7 +43,8 @@ class Record:
     error: str | None = None
     size_bytes: int = 0
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    #: Not in the history before this moment (monotonic), or before this many list requests.
+    #: Not in the history before this moment (monotonic), nor in the first so many answers to
+    #: list requests of this upstream's life.
     visible_at: float = 0.0
     visible_after_lists: int = 0
 

@@ -187,5 +187,10 @@ class ScriptedUpstream:
     def visible_records(self) -> list[Record]:
         """What the history shows, newest first."""
         now, lists = time.monotonic(), self.counts["list"]
-        shown = [r for r in self.records if r.visible_at <= now and r.visible_after_lists < lists]
+        shown = [
+            record
+            for record in self.records
+            if record.visible_at <= now
+            and (not record.visible_after_lists or record.visible_after_lists < lists)
+        ]
         return sorted(shown, key=lambda record: record.created_at)[::-1]

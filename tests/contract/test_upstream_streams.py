@@ -59,7 +59,10 @@ async def run_to_result(backend: UpstreamBackend, run: RecordedRun) -> None:
         pytest.param(answers.raw(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 30_000), id="huge head"),
         pytest.param(answers.stream(HALF, headers={"Content-Encoding": "gzip"}), id="compressed"),
         pytest.param(answers.stream(b"data: " + b"x" * 100_000), id="a line over the bound"),
-        pytest.param(answers.drip(answers.head(200), seconds=0.2), id="a head that drips"),
+        pytest.param(
+            answers.drip(answers.head(200, {"X-Pad": "x" * 1000}), seconds=0.2),
+            id="a head that drips",
+        ),
     ],
 )
 async def test_a_broken_stream_is_followed_again(
@@ -132,12 +135,13 @@ async def test_a_flood_of_events_starves_nobody(
     assert longest < 1.0
 
 
+@pytest.mark.parametrize("first", [HALF, b""])
 async def test_a_comment_every_moment_is_not_progress(
-    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun, first: bytes
 ) -> None:
     """Bytes keep the read timeout happy; the clock of events does not listen to them."""
-    backend = new_backend(UPSTREAM_SILENCE_SECONDS=0.2)
-    upstream.on_progress(answers.stream(HALF) + answers.drip(b": ping\n\n" * 500, seconds=0.05))
+    backend = new_backend(UPSTREAM_SILENCE_SECONDS=0.25)
+    upstream.on_progress(answers.stream(first) + answers.drip(b": ping\n\n" * 500, seconds=0.02))
     await run_to_result(backend, new_run())
     assert upstream.counts["progress"] == 2
     assert upstream.counts["list"] == 1

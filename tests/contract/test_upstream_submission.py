@@ -310,6 +310,7 @@ async def test_rows_inserted_between_pages_hide_nothing(
     for number in range(150):
         upstream.add_record(f"other-{number}.wav")
     first = [r.as_json() for r in upstream.visible_records()[:100]]
+    assert len(first) == 100
     upstream.on_list(answers.json_body(200, first))
     for number in range(30):
         upstream.add_record(f"newer-{number}.wav")
@@ -330,7 +331,7 @@ async def test_an_old_history_is_not_read_to_its_end(
 
 
 async def test_an_oldest_first_history_is_read_to_its_end(
-    upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
 ) -> None:
     """Newest first is a promise; a broken one must not lead to a second, billed job."""
     run = new_run(attempt=1)
@@ -340,8 +341,9 @@ async def test_an_oldest_first_history_is_read_to_its_end(
         )
     record = upstream.add_record(f"{run.assignment.job}-1.wav")
     rows = [r.as_json() for r in reversed(upstream.visible_records())]
+    assert len(rows) == 151
     upstream.on_list(answers.json_body(200, rows[:100]), answers.json_body(200, rows[95:]))
-    await backend.run(run)
+    await new_backend(SUBMISSION_GRACE_SECONDS=0).run(run)
     assert run.commits == [f"accepted {record.id}"]
 
 

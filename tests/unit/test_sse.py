@@ -131,6 +131,12 @@ def test_an_event_ended_by_cr_cr_is_not_held_back() -> None:
     assert parse([b"data: x\r\r"]) == [ServerSentEvent("x")]
 
 
+def test_an_id_counts_without_an_event() -> None:
+    parser = EventParser()
+    assert parse([b"id: 5\n\n"], parser) == []
+    assert parser.last_event_id == "5"
+
+
 def test_an_endless_line_is_refused_before_it_is_kept() -> None:
     parser = EventParser(max_line_bytes=1000)
     with pytest.raises(ProtocolError, match="1000 bytes"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.http import (
     Http404,
     HttpRequest,
@@ -28,6 +28,8 @@ from denoise_relay.views.stored import StoredBytes
 
 METHODS = ("GET", "HEAD")
 KINDS = ("original", "denoised")
+LOCATE_SECONDS = 10.0
+"""How long the storage may take to say where and how large a file is."""
 PARTS_FROM_BYTES = 16 * 1024 * 1024
 """Files larger than this are played in parts."""
 PART_BYTES = 8 * 1024 * 1024
@@ -99,7 +101,13 @@ async def recording(
         if kind == "denoised" and (url := job.result_url):
             return _redirect(url)
         raise Http404("No such job.")
-    place = await sync_to_async(_locate, thread_sensitive=False)(name, request.get_host())
+    try:
+        async with asyncio.timeout(LOCATE_SECONDS):
+            # Not `sync_to_async`, which after a cancellation waits for its thread all the same.
+            loop, host = asyncio.get_running_loop(), request.get_host()
+            place = await loop.run_in_executor(None, _locate, name, host)
+    except TimeoutError:
+        return HttpResponse(status=503, headers={"Retry-After": "5"})
     if isinstance(place, _Elsewhere):
         return _redirect(place.url)
     response = _answer(request, place, in_parts=not attachment)

@@ -10,6 +10,8 @@ from django.core.files.storage import Storage
 
 CHUNK_BYTES = 256 * 1024
 """One hop to a thread for each: large enough to hide its cost, small enough for RAM."""
+READ_SECONDS = 30.0
+"""A storage that is slower than this for one chunk has gone away."""
 
 
 class StoredBytes:
@@ -34,12 +36,13 @@ class StoredBytes:
         return self
 
     async def __anext__(self) -> bytes:
-        """Raises `OSError` when the file is shorter than it was: the connection must break,
-        or the client would take a part for the whole."""
+        """Raises `OSError` when the file is shorter than it was, `TimeoutError` when it cannot
+        be read: the connection must break, or the client would take a part for the whole."""
         if not self._left:
             raise StopAsyncIteration
         # Not the request's one thread-sensitive thread: storages may be slow.
-        chunk = await asyncio.get_running_loop().run_in_executor(None, self._read)
+        async with asyncio.timeout(READ_SECONDS):
+            chunk = await asyncio.get_running_loop().run_in_executor(None, self._read)
         self._left -= len(chunk)
         return chunk
 

@@ -314,6 +314,36 @@ def test_result_that_stayed_upstream_is_fetched_there(
     assert answer.headers.get("Location", url) == url
 
 
+class _Frozen(_Remote):
+    """A storage that has stopped to answer."""
+
+    thaw = threading.Event()
+    thawed = threading.Event()
+
+    def size(self, name: str) -> int:
+        assert self.thaw.wait(10)
+        self.thawed.set()
+        return super().size(name)
+
+
+def test_storage_that_hangs_is_a_503_at_once(
+    settings: Settings, owner: User, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "LOCATE_SECONDS", 0.05)
+    _use_storage(settings, _Frozen)
+    job = stored_job(CONTENT, owner=owner)
+
+    try:
+        answer = ask(audio(job), client=client)
+    finally:
+        _Frozen.thaw.set()
+
+    assert answer.status == 503
+    assert answer["Retry-After"] == "5"
+    # It was still waiting when the answer was there.
+    assert _Frozen.thawed.wait(10)
+
+
 # The stream itself
 
 
@@ -384,6 +414,17 @@ async def test_cancelled_read_lets_go_at_once_and_the_file_is_closed_after_it() 
     file.go_on.set()
     await closing
     assert file.closed
+
+
+async def test_read_that_hangs_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "READ_SECONDS", 0.05)
+    file = _Stuck()
+    body = StoredBytes(_StuckStorage(file), "file", first=0, length=10)
+
+    with pytest.raises(TimeoutError):
+        await anext(body)
+    file.go_on.set()
+    await asyncio.to_thread(body.close)
 
 
 async def test_closed_body_opens_nothing_more() -> None:

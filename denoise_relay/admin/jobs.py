@@ -124,9 +124,6 @@ class JobAdmin(JobBase):
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
-    def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_steer_permission(request)
-
     def has_steer_permission(self, request: HttpRequest) -> bool:
         """Retry and cancel need the model permission `change`."""
         return request.user.has_perm("denoise_relay.change_job")

@@ -32,6 +32,8 @@ class Command(BaseCommand):
         "With an embedded worker this process runs the jobs, and others that are queued."
     )
 
+    requires_migrations_checks = True
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
         parser.add_argument(

@@ -39,6 +39,7 @@ class Track:
         self._tried = 0
         self._last: deque[Packet[AudioStream]] = deque(maxlen=_LAST_PACKETS)
         self._ticks = 0
+        self._without_duration = 0
         self._skipped_samples = 0
         self._start: int | None = None
         self._end = 0
@@ -52,6 +53,7 @@ class Track:
         self._last.append(packet)
         duration = max(packet.duration or 0, 0)
         self._ticks += duration
+        self._without_duration += not duration
         if packet.pts is not None:
             self._start = packet.pts if self._start is None else min(self._start, packet.pts)
             self._end = max(self._end, packet.pts + duration)
@@ -77,15 +79,19 @@ class Track:
         """The length of what a decoder makes of the track.
 
         The sum of the packets, or first to last timestamp where the two agree: Matroska rounds
-        each packet to milliseconds, while a hole or a wild timestamp is not audio.
+        each packet to milliseconds or leaves its duration out, while a hole or a wild timestamp
+        is not audio.
         """
-        skipped = Fraction(self._skipped_samples, self.first_block.rate)
+        block = self.first_block
+        skipped = Fraction(self._skipped_samples, block.rate)
+        usual = max(self._stream.codec_context.frame_size, block.samples.shape[1])
         by_sum = self._ticks * self._time_base - skipped
+        by_sum += self._without_duration * Fraction(usual, block.rate)
         if self._start is None:
             return max(float(by_sum), 0.0)
         by_clock = (self._end - self._start) * self._time_base - skipped
         share, seconds = _TIMESTAMP_SLACK
-        agree = not by_sum or abs(by_clock - by_sum) <= share * abs(by_sum) + seconds
+        agree = abs(by_clock - by_sum) <= share * abs(by_sum) + seconds
         return max(float(by_clock if agree else by_sum), 0.0)
 
     def is_cut(self) -> bool:

@@ -120,6 +120,12 @@ def test_cover_art_is_not_video(files: dict[str, bytes], tmp_path: Path) -> None
     assert not probe_file(path).has_video
 
 
+def test_matroska_is_measured_by_its_clock(tmp_path: Path) -> None:
+    """It rounds each packet of 23.2 ms to 23: the sum would be 0.3 s short after half a minute."""
+    path = material.make(tmp_path, "a.mkv", np.tile(TONE, 10))
+    assert probe_file(path).duration_seconds == pytest.approx(30, abs=0.06)
+
+
 def test_tags_in_an_old_encoding_are_no_obstacle(files: dict[str, bytes], tmp_path: Path) -> None:
     data = bytearray(files["s16.wav"])
     tag = b"INFOINAM\x06\0\0\0caf\xe9s\0"
@@ -221,6 +227,16 @@ ANNOUNCE_NOTHING = {"a.aac"}
 def test_a_cut_file(name: str, share: float, files: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(files[name][: int(len(files[name]) * share)])
+    assert refused(path).code == "truncated"
+
+
+def test_a_flac_cut_between_two_frames(files: dict[str, bytes], tmp_path: Path) -> None:
+    """Every frame is whole, so that only the number of samples in the header tells."""
+    path = tmp_path / "a.flac"
+    path.write_bytes(files["a.flac"])
+    with av.open(str(path)) as container:
+        starts = [packet.pos for packet in container.demux(audio=0) if packet.size]
+    path.write_bytes(files["a.flac"][: starts[-3]])
     assert refused(path).code == "truncated"
 
 

@@ -14,6 +14,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import httpx
@@ -60,7 +61,7 @@ class Viewer:
         *,
         ledger: Ledger,
         urls: Callable[[], list[str]],
-        key: str,
+        headers: dict[str, str],
         kind: Literal["socket", "sse"] | str = "socket",
         after: int | None = 0,
     ) -> None:
@@ -71,13 +72,15 @@ class Viewer:
         self.pct = 0.0
         #: `(time.monotonic(), seq)` of each frame.
         self.arrivals: list[tuple[float, int]] = []
+        #: Seconds from a frame's commit (its `at`, of this machine's clock) to here.
+        self.delays: list[float] = []
         #: Close codes of the connections there were (None: cut, or none was made).
         self.codes: list[int | None] = []
         self.error: BaseException | None = None
         self.seen_end: float | None = None
         self._ledger = ledger
         self._urls = urls
-        self._key = key
+        self._headers = headers
         self._turn = random.randrange(1000)
         self._task: asyncio.Task[None] | None = None
         ledger.viewers[job].append(self)
@@ -112,6 +115,11 @@ class Viewer:
         if self.error is not None:
             raise self.error
 
+    def saw_everything(self) -> bool:
+        """Whether no event is missing from the first to the last it saw."""
+        seqs = [seq for _, seq in self.arrivals]
+        return bool(seqs) and seqs == list(range(1, len(seqs) + 1))
+
     def longest_pause(self) -> float:
         """Seconds between two frames, at most."""
         times = [moment for moment, _ in self.arrivals]
@@ -137,7 +145,7 @@ class Viewer:
         try:
             async with connect(
                 here + query,
-                additional_headers={"x-api-key": self._key},
+                additional_headers=self._headers,
                 proxy=None,
                 open_timeout=5,
                 ping_interval=None,
@@ -154,7 +162,7 @@ class Viewer:
             raise AssertionError("a job that exists answered 4404")
 
     async def _watch_sse(self, url: str) -> None:
-        headers = {"x-api-key": self._key}
+        headers = dict(self._headers)
         if self.last is not None:
             headers["Last-Event-ID"] = str(self.last)
         highest = self.last or 0
@@ -187,4 +195,5 @@ class Viewer:
             self.seen_end = time.monotonic()
         self.last = seq
         self.arrivals.append((time.monotonic(), seq))
+        self.delays.append(time.time() - datetime.fromisoformat(frame["at"]).timestamp())
         return seq

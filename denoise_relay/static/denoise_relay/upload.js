@@ -30,6 +30,9 @@ export class DenoiseUpload extends HTMLElement {
     this.#input.addEventListener("change", () => this.#take(), { signal });
     form.addEventListener("submit", (event) => this.#submit(event), { signal });
     this.#acceptDrops(signal);
+    // Back from the job's page: what is kept in the cache has neither the job nor a free form.
+    const again = (event) => event.persisted && this.#rows.size > 0 && location.reload();
+    window.addEventListener("pageshow", again, { signal });
     // Browsers restore chosen files after Back; sent once is enough.
     this.#input.value = "";
   }

@@ -406,6 +406,27 @@ test("a page that is really left keeps its socket to the browser", () => {
   assert.equal(network.socket.closedWith, null);
 });
 
+test("a watcher that leaves at a frame is not told that it is live", () => {
+  const network = new Network();
+  const states = [];
+  const watcher = {
+    job: JOB,
+    socketUrl: "/ws/",
+    seq: () => 0,
+    ended: () => false,
+    frame: () => connection.stop(),
+  };
+  const connection = new Connection(
+    new LoneRoute(watcher),
+    (state) => states.push(state),
+    network.environment(),
+  );
+  connection.start();
+  network.socket.opens();
+  network.socket.says(frame(1));
+  assert.deepEqual(states, ["stopped"]);
+});
+
 test("stop closes and forgets, also in the middle of asking", async () => {
   const { network, clock, connection, seen } = watching();
   let release;

@@ -50,9 +50,9 @@ CONTENT_TYPES = {
     "webm": "video/webm",
 }
 UNKNOWN_TYPE = "application/octet-stream"
-# A hostile "recording" that a browser takes for a page may run nothing; opened by itself,
-# a real one still plays.
-POLICY = "sandbox; default-src 'none'; media-src 'self'"
+# A hostile "recording" that a browser takes for a page may run nothing. It keeps its origin,
+# or a real one opened by itself would be asked for again without cookies, and not play.
+POLICY = "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

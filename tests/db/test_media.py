@@ -64,7 +64,8 @@ def test_whole_file_says_what_it_is(job: Job, client: AsyncClient) -> None:
     assert answer["Content-Disposition"] == 'inline; filename="voice.wav"'
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Cache-Control"] == "private, max-age=3600"
-    assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    policy = answer["Content-Security-Policy"]
+    assert policy == "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
     assert answer["ETag"].startswith('"')
 
 

@@ -190,6 +190,7 @@ def test_page_has_the_latest_events_in_order_as_text(
     html = text(root, page(job))
 
     assert re.findall(r"<td>&lt;img src=x&gt; step (\d)</td>", html) == ["2", "3", "4"]
+    assert "Only the latest 3 events." in html
     assert "<img src=x>" not in html
     assert "<b>bold</b>" not in html
 

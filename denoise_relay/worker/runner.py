@@ -11,10 +11,10 @@ from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from denoise_relay import db, log, media, metrics, signals
+from denoise_relay import broadcast, db, journal, log, media, metrics, signals
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
-from denoise_relay.events import Fact, Stage, clean_text
+from denoise_relay.events import Event, Fact, Stage, clean_text
 from denoise_relay.exceptions import JobFailed, LeaseLost
 from denoise_relay.leases import Lease
 from denoise_relay.lifecycle import Status
@@ -145,7 +145,14 @@ class Runner:
         work that is done is not done again, and receivers hear of it."""
 
         async def end_and_tell() -> None:
-            await self._record(fact, **changes)
+            try:
+                await self._record(fact, **changes)
+            except LeaseLost:
+                # A commit whose answer was lost is tried again, and fenced off by itself.
+                end = await db.insist(self._end_in_journal, changes)
+                if end is None:
+                    raise
+                await broadcast.publish([end])
             await signals.send_ended(signal, self._lease.job)
 
         task = spawn(end_and_tell(), f"denoise-end-{self._lease.job.hex[:8]}")
@@ -156,6 +163,11 @@ class Runner:
             raise
         finally:
             task.cancel()
+
+    def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
+        """The job's last event, if it ended just so and under our lease."""
+        ours = Job.objects.filter(pk=self._lease.job, epoch=self._lease.epoch, **changes)
+        return journal.latest(self._lease.job) if ours.exists() else None
 
     async def _crashed(self, error: BaseException) -> None:
         log.logger.error(

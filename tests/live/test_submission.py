@@ -17,34 +17,13 @@ from tests.live.cluster import DATABASE, LEASE_SECONDS, PostgresCluster, silence
 from tests.live.gate import Gate
 from tests.live.processes import Process
 from tests.live.servers import Postgres
+from tests.live.traps import CommitTrap
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(90)
 
 INTENT = b'"submitted_at" = '
 ACCEPTED = b'"upstream_id" = '
-
-
-class CommitTrap:
-    """Stops a worker at one commit: before it reaches the database, or before its answer
-    comes back. Only the transaction that has `words` in it is touched."""
-
-    def __init__(self, gate: Gate, words: bytes, *, committed: bool) -> None:
-        self.sprung = threading.Event()
-        self._gate, self._words, self._committed = gate, words, committed
-        self._seen = False
-        gate.on_bytes = self._look
-
-    def _look(self, direction: str, data: bytes) -> None:
-        if direction != "up" or self.sprung.is_set():
-            return
-        self._seen = self._seen or self._words in data
-        if self._seen and not self._committed:
-            self._gate.hold_up()
-            self.sprung.set()
-        elif self._seen and b"COMMIT" in data:
-            self._gate.hold_down()
-            self.sprung.set()
 
 
 @pytest.fixture

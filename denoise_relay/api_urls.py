@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from denoise_relay.views import api
+from denoise_relay.views import api, unavailable
 
 app_name = "denoise_relay_api"
 # `str`, not `uuid`: what is no UUID must be a 404 of ours, with the contract's JSON.
@@ -13,3 +13,4 @@ urlpatterns = [
     path("denoise/<str:job_id>/progress", api.progress, name="progress"),
     path("denoise/<str:job_id>/audio/<str:kind>", api.audio, name="audio"),
 ]
+unavailable.guard(urlpatterns, unavailable.for_programs)

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import Error as DatabaseFailure
 
 from denoise_relay import access, log, metrics, wire
 from denoise_relay.access import Viewer
@@ -29,6 +30,8 @@ FINISHED = 1000
 BAD_REQUEST = 4400
 GOING_AWAY = 4012
 """1012 of RFC 6455's registry, in the private range: autobahn refuses to send 1012."""
+BROKEN = 4011
+"""Likewise 1011: autobahn raises for it, and then the socket would stay open in silence."""
 FORBIDDEN_ORIGIN = 4403
 NOT_FOUND = 4404
 BAD_INPUT_LIMIT = 3
@@ -99,11 +102,19 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
                     raise StopConsumer
         except StopConsumer:
             raise
+        except DatabaseFailure as error:
+            # It is away: the client comes back later, with what it has, and finds it again.
+            log.logger.warning(
+                "A socket could not read the database: %s",
+                type(error).__name__,
+                extra=log.fields("socket_unavailable", error=repr(error)),
+            )
+            await self.close(code=GOING_AWAY)
         except Exception:  # noqa: BLE001 - whatever a handler meets, the client hears a close code
             log.logger.exception(
                 "A socket failed", extra=log.fields("socket_failed", path=self.scope["path"])
             )
-            await self.close(code=1011)
+            await self.close(code=BROKEN)
             raise StopConsumer from None
 
     async def send(self, *args: Any, **kwargs: Any) -> None:
@@ -180,7 +191,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
             # its way. If not: a silent socket is worse than a closed one.
             log.logger.info("A socket broke: %r", error, extra=log.fields("socket_broke"))
             with contextlib.suppress(Exception):
-                await self.close(code=1011)
+                await self.close(code=BROKEN)
 
     async def forward(self, frame: Frame) -> None:
         """Send a frame that is news, and stop watching what has ended."""

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
+from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase, JsonResponse
 
-from denoise_relay import access, wire
+from denoise_relay import access, log, wire
 from denoise_relay.broadcast import Frame
 from denoise_relay.conf import relay_settings
 from denoise_relay.transport.consumers import parse_after
@@ -91,5 +92,12 @@ async def event_stream(
                 if frame.terminal:
                     return
             ends = loop.time() + idle
+    except DatabaseFailure as error:
+        # It is away. The client comes back later, and says where it stopped.
+        log.logger.warning(
+            "A stream could not read the journal: %s",
+            type(error).__name__,
+            extra=log.fields("stream_unavailable", error=repr(error)),
+        )
     finally:
         here.unwatch(job_id, mailbox)

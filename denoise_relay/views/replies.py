@@ -13,6 +13,7 @@ from denoise_relay.exceptions import UploadRejected
 MIB = 1024 * 1024
 REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "40004", "40005"
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
+UNAVAILABLE = "50301"
 
 # The engine's sentence begins with the contract's, and ends with advice for people.
 _TOO_LONG = re.compile(

@@ -397,7 +397,7 @@ async def test_a_failure_closes_the_socket_and_leaves_nothing(
     monkeypatch.setattr(journal, "latest", broken)
     client = Client(application, one(job), headers=[HOST])
     await client.connect(timeout=5)
-    assert await client.closed() == 1011
+    assert await client.closed() == 4011
     await client.wait(timeout=5)
 
     await eventually(lambda: asyncio.all_tasks() == before)

@@ -114,7 +114,8 @@ async def says_when_to_return(web: Web, job: str) -> None:
             ("POST", "/api/v1/denoise", "application/json"),
         ]:
             files = form if method == "POST" else None
-            answer = await client.request(method, path, headers={"x-api-key": KEY}, files=files)
+            headers = {"x-api-key": KEY, "Accept": kind}
+            answer = await client.request(method, path, headers=headers, files=files)
             assert answer.status_code == 503, (path, answer.status_code, answer.text)
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.headers["Content-Type"].startswith(kind), (path, answer.headers)

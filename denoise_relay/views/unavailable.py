@@ -1,0 +1,85 @@
+"""503 with `Retry-After` while the database is away: for pages, for scripts, for the API.
+
+Django would answer 500, which says "broken" to people, and "do not retry" to programs and
+proxies. Nothing is lost meanwhile: what runs goes on, and open sockets stay open.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern
+from django.utils.translation import gettext as _
+
+from denoise_relay import log
+from denoise_relay.views import replies
+
+RETRY_AFTER_SECONDS = 5
+AWAY = (OperationalError, InterfaceError)
+"""What Django raises for a database that cannot be reached, or that broke off."""
+HEADERS = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def for_visitors(request: HttpRequest) -> HttpResponse:
+    """A page for browsers, which comes back by itself; JSON for anything else."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        message = _("The service is not available. Try again in a moment.")
+        body = {"error": "unavailable", "message": message}
+        return JsonResponse(body, status=503, headers=HEADERS)
+    # Without the request: a site's context processors may ask the database.
+    context = {"refresh_seconds": RETRY_AFTER_SECONDS if request.method == "GET" else None}
+    page = render_to_string("denoise_relay/unavailable.html", context)
+    return HttpResponse(page, status=503, headers=HEADERS)
+
+
+def for_programs(request: HttpRequest) -> HttpResponse:
+    """The contract's error object."""
+    return replies.error(replies.UNAVAILABLE, "Service unavailable", headers=HEADERS)
+
+
+def guard(patterns: Sequence[URLPattern], answer: Answer = for_visitors) -> None:
+    """Have every view of a URLconf answer so when it meets a database that is away."""
+    for pattern in patterns:
+        pattern.callback = guarded(pattern.callback, answer)
+
+
+def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:
+    """One view; sync or async, with all its marks (`csrf_exempt` among them)."""
+    if inspect.iscoroutinefunction(view):
+
+        @functools.wraps(view)
+        async def asynchronous(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await view(request, *args, **kwargs)
+            except AWAY as error:
+                _note(request, error)
+                return answer(request)
+
+        return asynchronous
+
+    @functools.wraps(view)
+    def synchronous(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(request, *args, **kwargs)
+        except AWAY as error:
+            _note(request, error)
+            return answer(request)
+
+    return synchronous
+
+
+def _note(request: HttpRequest, error: Exception) -> None:
+    log.logger.warning(
+        "%s: the database is away: %s",
+        request.path,
+        type(error).__name__,
+        extra=log.fields("unavailable", path=request.path, error=repr(error)),
+    )

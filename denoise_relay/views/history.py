@@ -64,22 +64,27 @@ async def pages(
     last: Job | None = None
     while left > 0:
         take = min(left, PAGE)
-        jobs = await sync_to_async(_read)(viewer, last, 0 if last else offset, take)
-        if jobs:
-            yield [wire.encode(record(job, link)) for job in jobs]
-        if len(jobs) < take:
+        skip = 0 if last else offset
+        records, last = await sync_to_async(_page)(viewer, last, skip, take, link)
+        if records:
+            yield records
+        if len(records) < take:
             return
         left -= take
-        last = jobs[-1]
 
 
-def _read(viewer: Viewer, last: Job | None, offset: int, take: int) -> list[Job]:
+def _page(
+    viewer: Viewer, last: Job | None, offset: int, take: int, link: Link
+) -> tuple[list[str], Job | None]:
+    """Encoded records and the last job; in a thread, because signing and encoding a page
+    takes as long as a few hundred events."""
     query = _records(viewer)
     if last is not None:
         query = query.filter(
             Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
         )
-    return list(query[offset : offset + take])
+    jobs = list(query[offset : offset + take])
+    return [wire.encode(record(job, link)) for job in jobs], jobs[-1] if jobs else None
 
 
 def _records(viewer: Viewer) -> QuerySet[Job]:

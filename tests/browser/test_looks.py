@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe
 
 from tests.browser.conftest import Finished, Visit
 from tests.browser.site import SiteProcess
@@ -51,21 +52,19 @@ async def test_times_run_left_to_right_in_arabic(visit: Visit, finished: Finishe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", ["upload", "job"])
 async def test_accessible(visit: Visit, finished: Finished, page: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.async_playwright")
     path = "/" if page == "upload" else finished.path
     visitor = await see(visit, finished, path, color_scheme=scheme)
-    found = await axe.Axe().run(visitor.page)
+    found = await Axe().run(visitor.page)
     assert found.violations_count == 0, found.generate_report()
 
 
 async def test_accessible_at_work(
     visitor: Visitor, upstream: PacedUpstream, recording: Path
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.async_playwright")
     upstream.limit = 30
     await visitor.bring(recording)
     await visitor.reaches(30)
-    found = await axe.Axe().run(visitor.page)
+    found = await Axe().run(visitor.page)
     assert found.violations_count == 0, found.generate_report()
 
 

@@ -101,12 +101,13 @@ class Feed:
         """The journal's frames with a greater seq, in order; with None only the newest.
 
         `after` beyond the newest (a restored database, a forged number) is answered with
-        the newest, so that a viewer never waits for numbers that may not come.
+        the newest, so that a viewer never waits for numbers that may not come; and so is
+        the number of a terminal event, after which nothing will ever come.
         """
         newest = await db.call(journal.latest, job)
         if newest is None:
             after = 0
-        elif after is None or after > newest.seq:
+        elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
             yield broadcast.frame_of(newest)
             after = newest.seq
         while True:

@@ -195,7 +195,9 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
 
     async def forward(self, frame: Frame) -> None:
         """Send a frame that is news, and stop watching what has ended."""
-        if frame.seq <= self.sent.get(frame.job, frame.seq):
+        sent = self.sent.get(frame.job)
+        # A terminal frame is never too old: whoever still watches has not been told.
+        if sent is None or (frame.seq <= sent and not frame.terminal):
             return
         self.sent[frame.job] = frame.seq
         await self.send(text_data=frame.text)

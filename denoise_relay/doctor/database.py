@@ -111,7 +111,7 @@ def _clock(connection: BaseDatabaseWrapper) -> Finding:
     # The answer was made somewhere between the two.
     skew = theirs - (before + (after - before) / 2)
     ahead = "ahead of" if skew > timedelta() else "behind"
-    text = f"The database's clock is {abs(skew).total_seconds():.3f} s {ahead} ours."
+    text = f"The database's clock is {abs(skew).total_seconds():.1f} s {ahead} ours."
     if abs(skew) < SKEW_WARN + (after - before):
         return ok(text)
     remedy = "Run a time service (chrony, systemd-timesyncd) on both machines."

@@ -6,13 +6,16 @@ not installed, only size and extension can be judged, and the backend has the la
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -30,6 +33,10 @@ VIDEO = frozenset({"mp4", "mov", "mkv", "webm", "avi", "m4v"})
 """The contract's formats (POST /denoise)."""
 NAME_LIMIT = 255
 SAMPLE_NAME = "noisy-sample"
+PROBES = max(2, os.cpu_count() or 1)
+"""Files looked into at a time by one process; each is a child process for about half a second."""
+# A semaphore belongs to one loop, and `submit` brings loops of its own.
+_probes: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +83,7 @@ async def receive(file: File[bytes], name: str | None = None) -> Recording:
 
 async def _probe(file: File[bytes]) -> float | None:
     limit = relay_settings().MAX_DURATION_SECONDS
-    async with _on_disk(file) as path:
+    async with _probing(), _on_disk(file) as path:
         try:
             probe = await engine.probe(path, max_duration_seconds=limit)
         except engine.EngineUnavailable:
@@ -90,6 +97,11 @@ async def _probe(file: File[bytes]) -> float | None:
                 code="not_media",
             ) from error
     return probe.duration_seconds
+
+
+def _probing() -> asyncio.Semaphore:
+    """A few probes at a time: of fifty at once, all would take too long for their deadline."""
+    return _probes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(PROBES))
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from denoise_relay import broadcast, intake, journal, metrics, queue, signals
+from denoise_relay import broadcast, intake, journal, media, metrics, queue, signals
 from denoise_relay.db import write_transaction
 from denoise_relay.events import Fact, Stage
 from denoise_relay.intake import Recording
@@ -58,7 +58,11 @@ def _store(job: Job, file: File[bytes], recording: Recording) -> Job:
     # Written before the row, so that no row ever names a file that is not there.
     job.original.name = media_storage().save(media_name(job, recording.name), file)
     metrics.UPLOAD_BYTES.inc(recording.size_bytes)
-    return _enqueue(job)
+    try:
+        return _enqueue(job)
+    except Exception:
+        media.discard(job.original.name)
+        raise
 
 
 def _enqueue(job: Job) -> Job:

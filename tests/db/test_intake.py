@@ -1,0 +1,180 @@
+"""The door: what comes in, and what the person is told who brings something else."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+import wave
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile, File
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.utils import translation
+from pytest_django import Settings
+
+from denoise_relay import engine, intake
+from denoise_relay.exceptions import UploadRejected
+
+pytestmark = pytest.mark.skipif(not engine.available(), reason="needs the local engine")
+
+
+def tone(seconds: float = 0.5) -> bytes:
+    """A WAV file of a sine."""
+    content = BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        count = int(8000 * seconds)
+        samples = (int(8000 * math.sin(n / 5)) for n in range(count))
+        file.writeframes(struct.pack(f"<{count}h", *samples))
+    return content.getvalue()
+
+
+async def test_a_recording_comes_in() -> None:
+    content = tone(1.5)
+
+    recording = await intake.receive(ContentFile(content, "Talk.WAV"))
+
+    assert recording.name == "Talk.WAV"
+    assert recording.size_bytes == len(content)
+    assert recording.duration_seconds == pytest.approx(1.5, abs=0.01)
+    assert not recording.is_video
+
+
+async def test_the_sample_comes_in_and_is_left_at_its_beginning() -> None:
+    sample = intake.sample()
+
+    recording = await intake.receive(sample)
+
+    assert recording.name == f"{intake.SAMPLE_NAME}.mp3"
+    assert recording.duration_seconds
+    assert sample.tell() == 0
+
+
+async def test_a_large_upload_is_judged_where_it_lies() -> None:
+    content = tone()
+    with TemporaryUploadedFile("a.wav", "audio/wav", len(content), None) as upload:
+        upload.write(content)
+        upload.seek(0)
+
+        assert (await intake.receive(upload)).duration_seconds == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "code", "words"),
+    [
+        (b"", "a.wav", "empty", "This file is empty. Choose a recording with sound in it."),
+        (b"x" * 2001, "a.wav", "too_large", "This file is too large: 2.0\xa0KB. The limit is"),
+        (b"MZ", "a.exe", "unsupported", "This kind of file cannot be processed. Use AVI, FLAC,"),
+        (b"RIFF", "wav", "unsupported", "This kind of file cannot be processed."),
+        (b"x" * 2000, "a.mp3", "not_media", "This is not an audio or video file"),
+        (b"<?php system($_GET[0]); ?>", "a.wav", "not_media", "This is not an audio"),
+        (tone(0.1)[:600], "a.wav", "truncated", "The file is incomplete"),
+    ],
+)
+async def test_refusals(
+    settings: Settings, content: bytes, name: str, code: str, words: str
+) -> None:
+    settings.DENOISE_RELAY = {"MAX_UPLOAD_BYTES": 2000}
+
+    with pytest.raises(UploadRejected) as refused:
+        await intake.receive(ContentFile(content, name))
+
+    assert refused.value.code == code
+    assert str(refused.value).startswith(words)
+
+
+async def test_a_recording_that_is_too_long(settings: Settings) -> None:
+    settings.DENOISE_RELAY = {"MAX_DURATION_SECONDS": 1}
+
+    with pytest.raises(UploadRejected) as refused:
+        await intake.receive(ContentFile(tone(2), "a.wav"))
+
+    assert refused.value.code == "too_long"
+
+
+async def test_refusals_speak_the_persons_language() -> None:
+    with translation.override("ar"), pytest.raises(UploadRejected) as refused:
+        await intake.receive(ContentFile(b"", "a.wav"))
+
+    assert refused.value.code == "empty"
+
+
+async def test_without_an_engine_the_backend_has_the_last_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def unavailable(*_: Any, **__: Any) -> None:
+        raise engine.EngineUnavailable("av")
+
+    monkeypatch.setattr(engine, "probe", unavailable)
+
+    assert (await intake.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+    monkeypatch.setattr(engine, "available", lambda: False)
+    assert (await intake.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+
+
+async def test_a_file_that_kills_the_engine_is_no_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crashed(*_: Any, **__: Any) -> None:
+        raise engine.EngineCrashed("SIGSEGV")
+
+    monkeypatch.setattr(engine, "probe", crashed)
+
+    with pytest.raises(UploadRejected, match="could not be read") as refused:
+        await intake.receive(ContentFile(b"x", "a.wav"))
+
+    assert refused.value.code == "not_media"
+    assert "SIGSEGV" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("voice.wav", "voice.wav"),
+        ("مقابلة.mp3", "مقابلة.mp3"),
+        ("../../etc/passwd.wav", "passwd.wav"),
+        ("C:\\Users\\me\\voice.wav", "voice.wav"),
+        ("a\x00b\r\nc.wav", "a b c.wav"),
+        ("<script>.wav", "<script>.wav"),
+        ("lone\ud800.wav", "lone.wav"),
+        (".wav", "recording.wav"),
+        ("", "recording"),
+        ("folder/", "recording"),
+        ("x" * 300 + ".wav", "x" * 251 + ".wav"),
+        ("x" * 5000 + ".wav", "x" * 251 + ".wav"),
+        ("a." + "w" * 300, "a." + "w" * 253),
+    ],
+    ids=lambda name: repr(name)[:20],
+)
+def test_names_for_display(name: str, shown: str) -> None:
+    assert intake.display_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("My talk", "My talk.wav"),
+        ("Version 2.0", "Version 2.0.wav"),
+        ("other.mp3", "other.mp3"),
+        (None, "talk.wav"),
+    ],
+)
+async def test_another_name_keeps_the_kind(name: str | None, shown: str) -> None:
+    file: File[bytes] = ContentFile(tone(), "talk.wav")
+
+    assert (await intake.receive(file, name)).name == shown
+
+
+async def test_many_at_a_time_are_all_judged() -> None:
+    """Probes are child processes: more at a time than cores would only time out together."""
+    async with asyncio.timeout(50):
+        found = await asyncio.gather(
+            *(intake.receive(ContentFile(tone(), f"{n}.wav")) for n in range(8))
+        )
+
+    assert len(found) == 8

@@ -1,0 +1,81 @@
+"""The tables: names of files, what a job says of itself, and the migration."""
+
+from __future__ import annotations
+
+import ast
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import InMemoryStorage
+from django.core.management import call_command
+from pytest_django import Settings
+
+from denoise_relay import migrations, models
+from denoise_relay.lifecycle import Status
+from denoise_relay.models import Job, StatusChoices
+from tests.db.making import make_job
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_migration_is_the_models() -> None:
+    output = StringIO()
+    call_command("makemigrations", "denoise_relay", check=True, dry_run=True, stdout=output)
+
+    assert "No changes detected" in output.getvalue()
+
+
+def test_the_migration_imports_little_of_ours() -> None:
+    """What it imports may never be renamed."""
+    (folder,) = migrations.__path__
+    tree = ast.parse(Path(folder, "0001_initial.py").read_text())
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+
+    assert {name for name in imported if name.startswith("denoise_relay")} == {
+        "denoise_relay.models"
+    }
+
+
+def test_every_status_has_a_label() -> None:
+    assert [choice.value for choice in StatusChoices] == [status.value for status in Status]
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [("a.WAV", "wav"), ("a.b.mp3", "mp3"), ("voice", ""), ("صوت.ogg", "ogg"), (".wav", "wav")],
+)
+def test_extension(name: str, extension: str) -> None:
+    assert Job(file_name=name).extension == extension
+
+
+def test_names_in_the_storage_cannot_be_guessed() -> None:
+    job = make_job()
+
+    names = {models.media_name(job, "My secret talk.WAV") for _ in range(100)}
+
+    assert len(names) == 100
+    assert all("secret" not in name and name.endswith(".wav") for name in names)
+    assert all(len(name) <= 255 for name in names)
+
+
+def test_a_storage_of_our_own_is_preferred(settings: Settings) -> None:
+    assert not isinstance(models.media_storage(), InMemoryStorage)
+    settings.STORAGES = settings.STORAGES | {
+        "denoise_relay": {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    }
+
+    assert isinstance(models.media_storage(), InMemoryStorage)
+
+
+def test_words() -> None:
+    job = make_job()
+
+    assert str(job) == "voice.wav"
+    assert str(job.events.get()) == f"{job.pk} #1 processing"
+    assert not job.ended

@@ -46,6 +46,11 @@ def on_postgres() -> Command:
     return [sys.executable, "scripts/with-postgres", *PYTEST, *PARALLEL, "tests/db"]
 
 
+def with_processes() -> Command:
+    installed("nginx")
+    return [*PYTEST, "tests/live"]
+
+
 def in_browser() -> Command:
     installed("chromium")
     return [*PYTEST, "tests/browser"]
@@ -72,7 +77,7 @@ TIERS = [
     Tier(name="contract", what="backends", command=pytest_of("contract", *PARALLEL)),
     Tier(name="db", what="SQLite", command=pytest_of("db", *PARALLEL)),
     Tier(name="db-postgres", what="PostgreSQL", command=on_postgres),
-    Tier(name="live", what="real processes", command=pytest_of("live")),
+    Tier(name="live", what="real processes", command=with_processes),
     Tier(name="browser", what="Chromium", command=in_browser),
     Tier(name="js", what="node --test", command=javascript, limit=120),
     Tier(name="django6", what="Django 6 on a newer Python", command=nox("django6")),

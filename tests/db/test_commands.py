@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connections
 from pytest_django import Settings
 
 from denoise_relay import access, engine
@@ -170,7 +171,12 @@ def test_jobs_of_external_workers_are_followed(shell: Path, settings: Settings) 
     settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "WORKER": "external"}
     talk = recording(shell, "talk.wav")
     lines: list[list[str]] = []
-    command = threading.Thread(target=lambda: lines.extend(denoise(talk)))
+
+    def run() -> None:
+        lines.extend(denoise(talk))
+        connections.close_all()  # of this thread
+
+    command = threading.Thread(target=run, name="denoise-command")
     command.start()
     try:
         job = wait_for(Job.objects.first)

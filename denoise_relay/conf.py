@@ -52,6 +52,13 @@ class RelaySettings:
     JOB_DEADLINE_SECONDS: float = 7200.0
     #: Largest file accepted.
     MAX_UPLOAD_BYTES: int = 200 * 1024 * 1024
+    #: Folder of uploads that arrive in parts; empty: beside the recordings, or the system's
+    #: temporary folder where the storage is remote. Web processes must share it.
+    UPLOAD_DIR: str = ""
+    #: Largest part of a resumable upload, which is what it costs the server's memory.
+    UPLOAD_PART_BYTES: int = 8 * 1024 * 1024
+    #: How long an upload may take, from its announcement to its end.
+    UPLOAD_EXPIRE_SECONDS: float = 86400.0
     #: Longest recording accepted.
     MAX_DURATION_SECONDS: float = 900.0
     #: Largest result downloaded from upstream.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import UUID, uuid4
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
@@ -28,14 +29,16 @@ async def asubmit(
     name: str | None = None,
     visitor: str = "",
     api_key: ApiKey | None = None,
+    job_id: UUID | None = None,
 ) -> Job:
     """Store a recording as a new job and ring for a runner.
 
-    `file` is any Django `File` of a known size; `name` is shown instead of its own.
+    `file` is any Django `File` of a known size; `name` is shown instead of its own; a second
+    job with the same `job_id` is an `IntegrityError`.
     Raises `UploadRejected`, with words for a person, when it cannot be processed.
     """
     recording = await intake.receive(file, name)
-    job = Job(owner=cast(Any, owner), visitor=visitor, api_key=api_key)
+    job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
     return await sync_to_async(_store)(job, file, recording)
 
 

@@ -26,6 +26,8 @@ from denoise_relay.access import Viewer
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.models import Job
+from denoise_relay.views import arrivals
+from denoise_relay.views.arrivals import NotReady
 
 FIELD = "audio"
 PAGE_SIZE = 20
@@ -53,7 +55,8 @@ class Batch:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 async def upload(request: HttpRequest) -> HttpResponse:
-    """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`.
+    """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
+    `upload=<id>` of one that came in parts (`tus.py`).
 
     A form gets 302 (to the job, or here when there are several) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
@@ -61,6 +64,9 @@ async def upload(request: HttpRequest) -> HttpResponse:
     viewer = await access.viewer_of(request)
     if request.method != "POST":
         return await _upload_page(request, viewer)
+    upload_id = await sync_to_async(_upload_id, thread_sensitive=False)(request)
+    if upload_id:
+        return await _arrived(viewer, upload_id)
     batch = await _receive(request, viewer)
     if "application/json" in request.headers.get("Accept", ""):
         return _batch_json(batch)
@@ -70,6 +76,21 @@ async def upload(request: HttpRequest) -> HttpResponse:
     single = batch.jobs[0] if len(batch.jobs) == 1 else None
     target = ("denoise_relay:job", [single.pk]) if single else ("denoise_relay:upload", [])
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
+
+
+def _upload_id(request: HttpRequest) -> str:
+    return request.POST.get("upload", "")
+
+
+async def _arrived(viewer: Viewer, upload_id: str) -> JsonResponse:
+    """Only scripts send in parts, so this is always JSON."""
+    try:
+        return _batch_json(Batch(jobs=[await arrivals.job_of(viewer, upload_id)]))
+    except UploadRejected as error:
+        refusal = Refusal(name="", code=error.code, message=str(error))
+        return _batch_json(Batch(refusals=[refusal]))
+    except NotReady as error:
+        return arrivals.not_ready(error)
 
 
 async def _receive(request: HttpRequest, viewer: Viewer) -> Batch:
@@ -137,6 +158,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpRe
         "audio_formats": ", ".join(sorted(name.upper() for name in intake.AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in intake.VIDEO)),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "part_bytes": settings.UPLOAD_PART_BYTES,
         "max_size": size_limit,
         "max_minutes": round(settings.MAX_DURATION_SECONDS / 60),
         "texts": presentation.upload_texts(size_limit),

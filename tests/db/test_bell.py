@@ -1,0 +1,210 @@
+"""The bell between processes: whatever the channel layer does, it holds nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from denoise_relay import broadcast, subscription
+from denoise_relay.events import Event, Stage
+from denoise_relay.subscription import Subscription
+from tests.waiting import eventually
+
+
+class Layer:
+    """A channel layer that is told what to do."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.groups: set[str] = set()
+        self.inbox: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
+        self.frozen = False
+        self.error: Exception | None = None
+        self.calls = 0
+
+    async def _do(self) -> None:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        if self.frozen:
+            await asyncio.Event().wait()
+
+    async def new_channel(self) -> str:
+        return "test.channel"
+
+    async def group_add(self, group: str, channel: str) -> None:
+        await self._do()
+        self.groups.add(group)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        await self._do()
+        self.groups.discard(group)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await self._do()
+        self.sent.append((group, message))
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        message = await self.inbox.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
+    made = Layer()
+    monkeypatch.setattr(broadcast, "shared_layer", lambda: made)
+    monkeypatch.setattr(broadcast, "_silent_until", 0.0)
+    monkeypatch.setattr(broadcast, "SEND_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(subscription, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(subscription, "RETRY_SECONDS", 0.01)
+    return made
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.gaps = 0
+        self.react: Callable[[], None] = lambda: None
+
+    def on_message(self, message: dict[str, Any]) -> None:
+        self.react()
+        self.heard.append(message)
+
+    def on_gap(self) -> None:
+        self.gaps += 1
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+@pytest_asyncio.fixture
+async def hearing(layer: Layer, ear: Ear) -> AsyncIterator[Subscription]:
+    made = Subscription("test", ear.on_message, ear.on_gap)
+    made.start()
+    yield made
+    await made.stop()
+
+
+def some(count: int) -> list[Event]:
+    return [
+        Event(
+            job=uuid4(),
+            seq=1,
+            stage=Stage.PROCESSING,
+            pct=0.0,
+            message="",
+            at=datetime.now(UTC),
+        )
+        for _ in range(count)
+    ]
+
+
+async def test_each_event_goes_to_its_jobs_group(layer: Layer) -> None:
+    events = some(120)
+
+    await broadcast.publish(events)
+
+    assert [group for group, _ in layer.sent] == [f"denoise.job.{e.job.hex}" for e in events]
+    frame = broadcast.parse_frame(layer.sent[0][1]["frame"])
+    assert (frame.job, frame.seq, frame.terminal) == (events[0].job, 1, False)
+
+
+async def test_a_frozen_layer_holds_up_one_call_and_is_then_left_alone(layer: Layer) -> None:
+    layer.frozen = True
+    async with asyncio.timeout(2):  # ten groups, and yet one time-out
+        await broadcast.publish(some(500))
+    calls = layer.calls
+
+    await broadcast.publish(some(1))
+    await broadcast.wake()
+
+    assert layer.calls == calls
+
+
+async def test_a_layer_that_raises_is_asked_again(layer: Layer) -> None:
+    layer.error = ConnectionError("refused")
+    await broadcast.publish(some(1))
+    layer.error = None
+    await broadcast.publish(some(1))
+
+    assert len(layer.sent) == 1
+
+
+async def test_groups_are_joined_and_left(layer: Layer, hearing: Subscription) -> None:
+    hearing.join("a")
+    hearing.join("b")
+    await eventually(lambda: layer.groups == {"a", "b"})
+    hearing.leave("a")
+    await eventually(lambda: layer.groups == {"b"})
+
+
+async def test_a_restarted_layer_is_told_the_groups_again(
+    layer: Layer, hearing: Subscription, ear: Ear
+) -> None:
+    hearing.join("a")
+    await eventually(lambda: layer.groups == {"a"})
+    layer.groups.clear()
+
+    layer.inbox.put_nowait(ConnectionError("restarted"))
+
+    await eventually(lambda: layer.groups == {"a"} and ear.gaps == 1)
+    layer.inbox.put_nowait({"type": "x"})
+    await eventually(lambda: ear.heard == [{"type": "x"}])
+
+
+async def test_joining_again_is_bounded_whatever_the_layer_does(
+    layer: Layer, hearing: Subscription
+) -> None:
+    for n in range(1000):
+        hearing.join(f"group-{n}")
+    await eventually(lambda: len(layer.groups) == 1000)
+    layer.frozen, calls = True, layer.calls
+
+    async with asyncio.timeout(2):
+        await hearing.rejoin()
+
+    assert layer.calls == calls + 1
+
+
+async def test_a_message_that_nobody_can_take_ends_no_listening(
+    layer: Layer, hearing: Subscription, ear: Ear
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("a bug in the receiver")
+
+    ear.react = broken
+    layer.inbox.put_nowait({"type": "bad"})
+    await eventually(lambda: ear.gaps == 1)
+    ear.react = lambda: None
+    layer.inbox.put_nowait({"type": "good"})
+
+    await eventually(lambda: ear.heard == [{"type": "good"}])
+
+
+async def test_nothing_is_left_running(layer: Layer, ear: Ear) -> None:
+    before = asyncio.all_tasks()
+    made = Subscription("test", ear.on_message, ear.on_gap)
+    made.start()
+    made.join("a")
+    await eventually(lambda: layer.groups)
+
+    await made.stop()
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_loop_that_has_closed_is_passed_over() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    broadcast._call_on(loop, lambda: None)

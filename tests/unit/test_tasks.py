@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+
+import pytest
+
+from denoise_relay import tasks
+from denoise_relay.tasks import Tended, spawn
+from tests.waiting import eventually
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="fresh")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "REVIVE_SECONDS", 0.01)
+
+
+async def test_a_task_inherits_nothing_of_who_started_it() -> None:
+    async def read() -> str:
+        return variable.get()
+
+    variable.set("of a request")
+
+    assert await spawn(read(), "test-task") == "fresh"
+
+
+@pytest.mark.parametrize("how", ["raises", "returns", "is cancelled"])
+async def test_a_task_that_ends_is_told_and_started_again(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    starts: list[int] = []
+    broken: list[tuple[str, bool]] = []
+
+    async def work() -> None:
+        starts.append(1)
+        if len(starts) == 1:
+            if how == "raises":
+                raise RuntimeError("a bug")
+            if how == "is cancelled":
+                raise asyncio.CancelledError
+            return
+        await asyncio.Event().wait()
+
+    tended = Tended(on_broken=lambda name: broken.append((name, tended.alive)))
+    tended.start("test-task", work)
+    await eventually(lambda: tended.alive and len(starts) == 2)
+    await tended.stop()
+
+    assert broken == [("test-task", False)]
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+    assert ("a bug" in caplog.text) == (how == "raises")
+    assert not tended.alive
+
+
+async def test_after_a_stop_nothing_starts() -> None:
+    starts: list[int] = []
+
+    async def work() -> None:
+        starts.append(1)
+        raise RuntimeError("a bug")
+
+    before = asyncio.all_tasks()
+    tended = Tended()
+    tended.start("test-task", work)
+    await eventually(lambda: starts)
+    await tended.stop()
+    await tended.stop()
+    seen = len(starts)
+    await asyncio.sleep(0.05)  # several revivals
+
+    assert len(starts) == seen
+    assert asyncio.all_tasks() == before
+
+
+async def test_waiting_for_an_expected_end() -> None:
+    gate = asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+
+    tended = Tended()
+    tended.start("test-task", work)
+    tended.expect_ends()
+    gate.set()
+    async with asyncio.timeout(5):
+        await tended.ended("test-task")
+        await tended.ended("unknown")
+    await tended.stop()

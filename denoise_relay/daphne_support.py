@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
-from denoise_relay import log
+from denoise_relay import daphne_pressure, log
 
 STOP_SECONDS = 8.0
 """A stop that takes longer is cut: systemd and friends give about ten seconds."""
@@ -45,6 +45,7 @@ def prepare(
 ) -> None:
     """Mend Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal."""
     _mend_requests(body_limit)
+    daphne_pressure.mend()
     reactor = _reactor()
     # Where another server runs the loop, this reactor never does, and nothing is called.
     reactor.callWhenRunning(_started, on_start, on_stop)

@@ -110,6 +110,11 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
                 extra=log.fields("socket_unavailable", error=repr(error)),
             )
             await self.close(code=GOING_AWAY)
+        except OSError:
+            # The client has gone, and its disconnect message is behind others in the queue.
+            with contextlib.suppress(Exception):
+                await self.close(code=BROKEN)
+            raise StopConsumer from None
         except Exception:  # noqa: BLE001 - whatever a handler meets, the client hears a close code
             log.logger.exception(
                 "A socket failed", extra=log.fields("socket_failed", path=self.scope["path"])

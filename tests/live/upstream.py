@@ -22,6 +22,7 @@ class LiveUpstream(ScriptedUpstream):
         self.job_seconds = 0.0
         self.tick = 0.1
         self._accepted_at: dict[str, float] = {}
+        self._usual_result = self.result
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -36,6 +37,7 @@ class LiveUpstream(ScriptedUpstream):
         self._accepted_at.clear()
         self.forget_scripts()
         self.page_cap = 10_000
+        self.result = self._usual_result
         self.job_seconds, self.tick = 0.0, 0.1
 
     def submits(self) -> Counter[str]:

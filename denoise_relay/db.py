@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
+from asgiref.sync import sync_to_async
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -67,6 +68,15 @@ async def insist(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
             await asyncio.sleep(delay)
 
 
+async def release() -> None:
+    """Give a request's database connections back before a long response begins.
+
+    Django closes them when the response has been sent, and a stream may take 15 minutes:
+    without this, each listener would hold a connection all that time (measured: 40 of 40).
+    """
+    await sync_to_async(_close_this_thread)()
+
+
 def _hygienic(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return function(*args, **kwargs)
@@ -86,7 +96,8 @@ def _executor() -> ThreadPoolExecutor:
 
 def _close_this_thread() -> None:
     for connection in connections.all(initialized_only=True):
-        connection.close()
+        if not connection.in_atomic_block:  # somebody else's transaction, in a test
+            connection.close()
 
 
 def close() -> None:

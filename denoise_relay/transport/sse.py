@@ -13,7 +13,7 @@ from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase, JsonResponse
 
-from denoise_relay import access, log, wire
+from denoise_relay import access, db, log, wire
 from denoise_relay.broadcast import Frame
 from denoise_relay.conf import relay_settings
 from denoise_relay.transport.consumers import parse_after
@@ -39,6 +39,7 @@ async def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     if job.ended and after == job.seq:
         # The client has the terminal event. 204 tells an EventSource to stop reconnecting.
         return HttpResponse(status=204)
+    await db.release()
     return sse_response(event_stream(job.pk, after, frame_message))
 
 

@@ -20,13 +20,13 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
-from denoise_relay import jobs, wire
+from denoise_relay import db, jobs, wire
 from denoise_relay.broadcast import Frame
 from denoise_relay.events import Event, Stage
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.transport.sse import event_stream, sse_response
-from denoise_relay.views import connections, history, links, media, replies
+from denoise_relay.views import history, links, media, replies
 from denoise_relay.views.keys import job_of_key, keyed, viewer_of_key
 from denoise_relay.views.links import Link
 
@@ -47,7 +47,7 @@ async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpRespon
     """A job's live progress as SSE; one that has ended says how, and the stream closes."""
     job = await job_of_key(key, job_id)
     encode = _contract_frames(links.linker(request))
-    await connections.release()
+    await db.release()
     return sse_response(event_stream(job.pk, None, encode))
 
 

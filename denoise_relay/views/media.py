@@ -20,9 +20,8 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
-from denoise_relay import access, presentation
+from denoise_relay import access, db, presentation
 from denoise_relay.models import Job, media_storage
-from denoise_relay.views import connections
 from denoise_relay.views.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
 from denoise_relay.views.stored import StoredBytes
 
@@ -120,7 +119,7 @@ async def recording(
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = POLICY
     if response.streaming:
-        await connections.release()
+        await db.release()
     return response
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.http import HttpRequest
 from django.test import AsyncClient
 from django.urls import reverse
@@ -211,3 +213,11 @@ async def test_many_viewers_share_one_watch(the_feed: Feed) -> None:
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
     assert the_feed.viewers == 0
+
+
+async def test_a_listener_holds_no_database_connection_of_its_request() -> None:
+    job = await job_with(1)
+    response = await ask(job.pk)
+    held = await sync_to_async(lambda: connection.connection)()
+    assert held is None
+    await response.streaming_content.aclose()

@@ -17,6 +17,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
 from denoise_relay.transport import socket
 from denoise_relay.transport.feed import feed
+from denoise_relay.views import too_large
 from denoise_relay.worker import embedded
 
 Scope = MutableMapping[str, Any]
@@ -45,7 +46,12 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
     )
     if daphne_support.serving():
         limit = body_limit or relay_settings().MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES
-        daphne_support.prepare(body_limit=limit, on_start=_start, on_stop=_stop)
+
+        def refusal(path: str, size_bytes: int) -> tuple[int, str, bytes]:
+            answer = too_large.answer(path, size_bytes, limit)
+            return answer.status_code, answer["Content-Type"], answer.content
+
+        daphne_support.prepare(body_limit=limit, refusal=refusal, on_start=_start, on_stop=_stop)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

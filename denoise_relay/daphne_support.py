@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
@@ -37,14 +38,22 @@ def _reactor() -> Any:
     return reactor
 
 
+Refusal = Callable[[str, int], tuple[int, str, bytes]]
+"""From a path and a size in bytes to an answer's status, content type and body."""
+
+
 def prepare(
     *,
     body_limit: int,
+    refusal: Refusal,
     on_start: Callable[[], Awaitable[None]],
     on_stop: Callable[[], Awaitable[None]],
 ) -> None:
-    """Mend Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal."""
-    _mend_requests(body_limit)
+    """Mend Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal.
+
+    A body longer than `body_limit` is answered with `refusal(path, size)` and not read.
+    """
+    _mend_requests(body_limit, refusal)
     daphne_pressure.mend()
     reactor = _reactor()
     # Where another server runs the loop, this reactor never does, and nothing is called.
@@ -100,7 +109,7 @@ async def _stop(on_stop: Callable[[], Awaitable[None]]) -> None:
         _reactor().stop()
 
 
-def _mend_requests(body_limit: int) -> None:
+def _mend_requests(body_limit: int, refusal: Refusal) -> None:
     """Turn Twisted's form parsing off, and refuse bodies that are too long before reading them."""
     from daphne.http_protocol import WebRequest
 
@@ -118,16 +127,17 @@ def _mend_requests(body_limit: int) -> None:
         init(self, *args, **kwargs)
 
     def gotLength(self: Any, length: int | None) -> None:
-        refused = length is not None and length > body_limit
-        got_length(self, 0 if refused else length)
-        if refused:
-            _refuse(self, body_limit)
+        if length is None or length <= body_limit:
+            got_length(self, length)
+        else:
+            got_length(self, 0)
+            _refuse(self, refusal, length)
 
     def handleContentChunk(self: Any, data: bytes) -> None:
         # Counted as well, because a chunked body announces nothing.
         self._relay_bytes += len(data)
         if not self._relay_refused and self._relay_bytes > body_limit:
-            _refuse(self, body_limit)
+            _refuse(self, refusal, self._relay_bytes)
         if not self._relay_refused:
             chunk(self, data)
 
@@ -143,17 +153,16 @@ def _mend_requests(body_limit: int) -> None:
     WebRequest.requestReceived = requestReceived
 
 
-def _refuse(request: Any, body_limit: int) -> None:
-    """Answer 413 now. What is still on its way is thrown away for a while rather than met
+def _refuse(request: Any, refusal: Refusal, size: int) -> None:
+    """Answer now. What is still on its way is thrown away for a while rather than met
     with a reset, which would destroy the answer before the client reads it."""
     request._relay_refused = True
-    body = f"This is larger than the {body_limit // (1024 * 1024)} MB that one request may hold.\n"
-    content = body.encode()
+    # The request has no path yet: Twisted sets it when the body has come.
+    status, kind, content = refusal(request.channel._path.decode("latin-1"), size)
     transport = request.channel.transport
     transport.write(
-        b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
-        b"Content-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+        b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+        % (status, HTTPStatus(status).phrase.encode(), kind.encode(), len(content), content)
     )
     _reactor().callLater(DRAIN_SECONDS, _cut, transport)
 

@@ -124,10 +124,7 @@ async def publish(events: Sequence[Event]) -> None:
         for frame in frames:
             _call_on(loop, deliver, frame)
     await _ring(
-        [
-            (job_group(frame.job), {"type": "denoise.frame", "frame": frame.text})
-            for frame in frames
-        ]
+        [(job_group(frame.job), {"type": "denoise.frame", "frame": frame.text}) for frame in frames]
     )
 
 

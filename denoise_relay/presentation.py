@@ -131,6 +131,7 @@ def upload_texts(size_limit: str) -> str:
             "unsupported": _("This kind of file cannot be processed."),
             "waiting": _("Waiting…"),
             "sending": _("Uploading {percent}"),
+            "paused": _("Reconnecting…"),
             "checking": _("Checking the recording…"),
             "accepted": _("Uploaded"),
             "network": _("The upload was interrupted. Check the connection and try again."),

@@ -157,8 +157,9 @@ def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpRe
         "extensions": sorted(intake.AUDIO) + sorted(intake.VIDEO),
         "audio_formats": ", ".join(sorted(name.upper() for name in intake.AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in intake.VIDEO)),
-        "max_bytes": settings.MAX_UPLOAD_BYTES,
-        "part_bytes": settings.UPLOAD_PART_BYTES,
+        # Text: scripts read these, and a number would get the language's separators.
+        "max_bytes": str(settings.MAX_UPLOAD_BYTES),
+        "part_bytes": str(settings.UPLOAD_PART_BYTES),
         "max_size": size_limit,
         "max_minutes": round(settings.MAX_DURATION_SECONDS / 60),
         "texts": presentation.upload_texts(size_limit),

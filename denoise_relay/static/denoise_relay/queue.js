@@ -20,7 +20,7 @@ const FIRST = 1;
 /**
  * @typedef {object} Upload
  * @property {File} file
- * @property {"waiting"|"sending"|"checking"|"accepted"|"rejected"|"canceled"} state
+ * @property {"waiting"|"sending"|"paused"|"checking"|"accepted"|"rejected"|"canceled"} state
  * @property {number} pct of its bytes
  * @property {string} message why it was rejected, in the server's words
  * @property {Sent|null} answer
@@ -39,7 +39,7 @@ export class UploadQueue {
 
   /**
    * @param {object} options
-   * @param {(file: File, on: {progress: (pct: number) => void}) =>
+   * @param {(file: File, on: {progress: (pct: number) => void, paused: () => void}) =>
    *   {abort: () => void, answer: Promise<{status: number, body: any}>}} options.send
    * @param {(upload: Upload) => void} options.onChange
    * @param {() => void} options.onIdle nothing waits and nothing runs any more
@@ -103,6 +103,10 @@ export class UploadQueue {
         // At 100 the bytes are there, and the server looks into the file.
         const state = pct >= 100 ? "checking" : "sending";
         if (this.#active.get(upload) === request) this.#change(upload, { state, pct });
+      },
+      // The line is broken, and it goes on by itself.
+      paused: () => {
+        if (this.#active.get(upload) === request) this.#change(upload, { state: "paused" });
       },
     });
     this.#active.set(upload, request);

@@ -5,6 +5,7 @@
 
 import { fill, percentText } from "./words.js";
 import { sender, UploadQueue } from "./queue.js";
+import { resumable } from "./tus.js";
 
 export class DenoiseUpload extends HTMLElement {
   #queue = null;
@@ -21,8 +22,15 @@ export class DenoiseUpload extends HTMLElement {
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
     const token = form.querySelector('[name="csrfmiddlewaretoken"]')?.value ?? "";
+    const send = resumable({
+      url: this.dataset.tus,
+      page: form.action,
+      token,
+      largestPart: Number(this.dataset.partBytes),
+      form: sender(form.action, { csrfmiddlewaretoken: token }),
+    });
     this.#queue = new UploadQueue({
-      send: sender(form.action, { csrfmiddlewaretoken: token }),
+      send,
       onChange: (upload) => this.#show(upload),
       onIdle: () => this.#idle(),
       texts: this.#texts,
@@ -131,6 +139,7 @@ export class DenoiseUpload extends HTMLElement {
     const words = {
       waiting: this.#texts.waiting,
       sending: fill(this.#texts.sending, { percent }),
+      paused: this.#texts.paused,
       checking: this.#texts.checking,
       accepted: this.#texts.accepted,
       rejected: upload.message,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from denoise_relay import retention
+from denoise_relay import retention, uploads
 from denoise_relay.conf import relay_settings
 from denoise_relay.retention import Tally
 
@@ -49,6 +49,8 @@ class Command(BaseCommand):
         if not retention.prune_orphans(tally, dry_run=dry_run, progress=progress):
             self.stdout.write("This storage cannot list its files: orphans were not looked for.")
         self.stdout.write(f"{'Would delete' if dry_run else 'Deleted'} {_words(tally)}.")
+        if not dry_run and (expired := uploads.expire()):
+            self.stdout.write(f"Deleted {expired} files of expired uploads.")
         if tally.shared:
             self.stdout.write(f"Kept {tally.shared} files that retries still use.")
         if tally.failed:

@@ -1,7 +1,9 @@
-"""The demo: a voice-isolation service and, in front of it, the site that people use.
+"""A whole installation on one machine, started, watched and ended by one process.
 
-Both are this same code base; what differs is their environment (`sites`). One process
-(`python manage.py demo`) prepares, starts, watches and ends the two.
+`python manage.py demo` (`run`): a voice-isolation service and, in front of it, the site that
+people use. `python manage.py cluster` (`cluster`): the same with several web processes and
+workers on PostgreSQL and Valkey. Service and site are this same code base; what differs is
+their environment (`sites`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""The two sites of the demo and what their environments say."""
+"""The sites of a demo or a cluster, and what their environments say."""
 
 from __future__ import annotations
 
+import http.client
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from project.demo.child import Child
 
 HOST = "127.0.0.1"
 
@@ -28,7 +31,7 @@ _OURS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One of the two."""
+    """The service or what is in front of it: one process, or what several have in common."""
 
     name: str
     port: int
@@ -57,6 +60,29 @@ class Site:
             "PYTHONUNBUFFERED": "1",
             **self.own,
         }
+
+    def start(self, module: str, *args: str) -> Child:
+        """Start a process of this site."""
+        return Child(self.name, self.log, self.environ(), module, *args)
+
+    def serve(self) -> Child:
+        """Start its web process."""
+        return self.start("project.demo.server", str(self.port))
+
+    def prepare(self) -> Child:
+        """Start making its database ready; see `prepare` for what is found in the folder then."""
+        return self.start("project.demo.prepare", self.name, str(self.folder))
+
+    def answers(self) -> bool:
+        """Whether its web process says that it is alive."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
+        try:
+            connection.request("GET", "/healthz/live")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 def service(port: int, folder: Path) -> Site:

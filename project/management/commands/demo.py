@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from project.demo.child import ChildDied
-from project.demo.run import Demo, PortTaken
+from project.demo.folder import FolderTaken
+from project.demo.make import end_with_make
+from project.demo.ports import PortTaken
+from project.demo.run import Demo
 from project.settings import VAR_DIR
 
 
@@ -58,12 +62,15 @@ class Command(BaseCommand):
             api_key=options["api_key"] or os.environ.get("DENOISE_RELAY_API_KEY", ""),
             say=self._say,
         )
+        end_with_make()
         try:
             demo.run()
-        except (PortTaken, ChildDied) as error:
+        except (PortTaken, FolderTaken, ChildDied) as error:
             raise CommandError(str(error)) from error
 
     def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        # Whoever reads us through a pipe must not wait for a full buffer.
-        self.stdout.flush()
+        # Nobody may be left to read it, and that must not keep us from ending the children.
+        with contextlib.suppress(OSError):
+            self.stdout.write(text)
+            # Whoever reads us through a pipe must not wait for a full buffer.
+            self.stdout.flush()

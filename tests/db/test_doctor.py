@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import FileSystemStorage, storages
+from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -328,9 +328,13 @@ def test_storage_without_rights(
     level: Level,
     words: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
 ) -> None:
-    monkeypatch.setitem(storages._storages, "denoise_relay", kind(location=tmp_path))  # type: ignore[attr-defined]
+    own = {
+        "BACKEND": f"{kind.__module__}.{kind.__qualname__}",
+        "OPTIONS": {"location": str(tmp_path)},
+    }
+    settings.STORAGES = {**settings.STORAGES, "denoise_relay": own}
     bad = worst(storage)
     assert bad.level is level
     assert words in bad.text

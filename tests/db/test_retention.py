@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import FileSystemStorage, Storage
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
@@ -187,23 +187,24 @@ class Blind(Storage):
         """Like S3: no error, whatever the name."""
 
 
-def use_storage(monkeypatch: pytest.MonkeyPatch, storage: Storage) -> None:
-    monkeypatch.setitem(storages._storages, "denoise_relay", storage)  # type: ignore[attr-defined]
+def use_storage(settings: Settings, kind: type[Storage]) -> None:
+    own = {"BACKEND": f"{kind.__module__}.{kind.__qualname__}"}
+    settings.STORAGES = {**settings.STORAGES, "denoise_relay": own}
 
 
-def test_storage_that_refuses_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_refuses_stops_nothing(settings: Settings) -> None:
     for _ in range(2):
         aged(finish(stored_job()), 31)
-    use_storage(monkeypatch, Stubborn())
+    use_storage(settings, Stubborn)
     said = prune("--days", "30")
     assert not Job.objects.exists()
     assert "Deleted 2 jobs with 4 events and 0 files" in said
     assert "4 files could not be deleted" in said
 
 
-def test_storage_that_cannot_list_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_cannot_list_is_no_error(settings: Settings) -> None:
     aged(finish(stored_job()), 31)
-    use_storage(monkeypatch, Blind())
+    use_storage(settings, Blind)
     said = prune("--days", "30")
     assert "Deleted 1 jobs with 2 events and 2 files" in said
     assert "cannot list its files" in said

@@ -35,7 +35,7 @@ class Tier:
     #: Makes the command when the tier's turn has come: it may install something first.
     command: Callable[[], Command]
     #: Seconds after which the tier is ended, as failed.
-    limit: float = 600
+    limit: float = 900
 
 
 def pytest_of(folder: str, *options: str) -> Callable[[], Command]:
@@ -77,7 +77,7 @@ TIERS = [
     Tier(name="contract", what="backends", command=pytest_of("contract", *PARALLEL)),
     Tier(name="db", what="SQLite", command=pytest_of("db", *PARALLEL)),
     Tier(name="db-postgres", what="PostgreSQL", command=on_postgres),
-    Tier(name="live", what="real processes", command=with_processes),
+    Tier(name="live", what="real processes", command=with_processes, limit=1800),
     Tier(name="browser", what="Chromium", command=in_browser),
     Tier(name="js", what="node --test", command=javascript, limit=120),
     Tier(name="django6", what="Django 6 on a newer Python", command=nox("django6")),

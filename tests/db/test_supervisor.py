@@ -32,7 +32,7 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
 
-QUICK = RelaySettings(LEASE_SECONDS=3, EVENTS_PER_SECOND=50)
+QUICK = RelaySettings(EVENTS_PER_SECOND=50)
 
 
 @contextlib.asynccontextmanager
@@ -53,6 +53,15 @@ async def new_job(**columns: Any) -> Job:
 
 async def fresh(job: Job) -> Job:
     return await db.call(Job.objects.get, pk=job.pk)
+
+
+async def accepted(job: Job) -> None:
+    """Wait until the job's backend has said that it took it, and does nothing but hang."""
+
+    async def processing() -> bool:
+        return (await fresh(job)).status == "processing"
+
+    await eventually(processing, within=20)
 
 
 async def ended(*some: Job) -> list[Job]:
@@ -210,7 +219,7 @@ async def test_a_person_cancels_a_running_job() -> None:
     job, backend = await new_job(), Scripted(QUICK, hang)
 
     async with working(backend) as supervisor:
-        await eventually(lambda: backend.active)
+        await accepted(job)
         begun = time.monotonic()
         assert await jobs.acancel(job)
         await eventually(lambda: not supervisor.running)
@@ -227,7 +236,7 @@ async def test_a_stop_hands_jobs_back_and_another_goes_on() -> None:
     job = await new_job()
     first, second = Scripted(QUICK, hang), Scripted(QUICK)
     async with working(first):
-        await eventually(lambda: first.active)
+        await accepted(job)
 
     assert (await fresh(job)).lease_until is None
     assert (first.closed, first.cancelled) == (1, 1)
@@ -255,7 +264,7 @@ async def test_nothing_of_a_supervisor_outlives_it() -> None:
     before = asyncio.all_tasks()
     job, backend = await new_job(), Scripted(QUICK, hang)
     async with working(backend) as supervisor:
-        await eventually(lambda: backend.active)
+        await accepted(job)
         assert supervisor.healthy
         assert supervisor.running == {job.pk}
 
@@ -305,7 +314,7 @@ async def test_no_more_run_than_there_are_slots_and_others_see_their_place() -> 
 async def test_a_job_lost_during_a_pause_is_dropped() -> None:
     job, backend = await new_job(), Scripted(QUICK, hang)
     async with working(backend) as supervisor:
-        await eventually(lambda: backend.active)
+        await accepted(job)
         # As if this process had slept past its lease and another had taken the job.
         taken = Job.objects.filter(pk=job.pk).update
         until = timezone.now() + timedelta(seconds=60)
@@ -365,14 +374,14 @@ async def test_a_result_that_cannot_be_stored_ends_the_job(
 async def test_a_recorder_that_breaks_is_noticed_and_starts_again() -> None:
     first, backend = await new_job(), Scripted(replace(QUICK, LEASE_SECONDS=1.5), hang)
     async with working(backend) as supervisor:
-        await eventually(lambda: backend.active)
+        await accepted(first)
+        backend.behaviour = finish  # from its next run on
         (recorder,) = [t for t in asyncio.all_tasks() if t.get_name() == RECORDER]
         recorder.cancel()
         await eventually(lambda: not supervisor.healthy)
         # What runs could not be told of any more: it stops…
         await eventually(lambda: backend.cancelled)
         # …and comes back under a new lease.
-        backend.behaviour = finish
         await eventually(lambda: supervisor.healthy)
         (found,) = await ended(first)
 
@@ -404,7 +413,7 @@ async def test_runners_stop_when_no_lease_can_be_renewed(monkeypatch: pytest.Mon
         raise OperationalError("gone")
 
     async with working(backend):
-        await eventually(lambda: backend.active)
+        await accepted(job)
         backend.behaviour = finish  # from its next run on
         monkeypatch.setattr(leases, "renew", away)
         await eventually(lambda: backend.cancelled)

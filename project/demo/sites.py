@@ -29,6 +29,12 @@ _OURS = (
 )
 
 
+def programs_environ() -> dict[str, str]:
+    """What every process inherits: the caller's environment, without what we decide."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+    return {**inherited, "PYTHONUNBUFFERED": "1"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """The service or what is in front of it: one process, or what several have in common."""
@@ -51,13 +57,11 @@ class Site:
 
     def environ(self) -> dict[str, str]:
         """The whole environment of its processes. Secrets travel here, never in arguments."""
-        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
         return {
-            **inherited,
+            **programs_environ(),
             "DJANGO_SETTINGS_MODULE": self.settings_module,
             "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
             "MEDIA_ROOT": str(self.folder / "media"),
-            "PYTHONUNBUFFERED": "1",
             **self.own,
         }
 

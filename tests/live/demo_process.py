@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,31 +23,53 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
+# What make does to a recipe: a parent that waits, and a variable in the environment.
+AS_MAKE = (
+    sys.executable,
+    "-c",
+    "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))",
+)
+
+
+def free_row(length: int) -> int:
+    """A port that is free with the next ones, so many in all."""
+    for _ in range(50):
+        with contextlib.ExitStack() as sockets:
+            first = sockets.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                for following in range(port + 1, port + length):
+                    sockets.enter_context(socket.socket()).bind(("127.0.0.1", following))
+                return port
+    raise RuntimeError(f"no {length} free ports in a row")
 
 
 def free_pair() -> int:
     """A port that is free with its next one."""
-    for _ in range(50):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
-    raise RuntimeError("no two free ports in a row")
+    return free_row(2)
 
 
 class DemoProcess:
     """`python manage.py demo --port PORT --state DIR`, with what it prints."""
 
-    def __init__(self, state: Path, *options: str, port: int | None = None) -> None:
+    command = "demo"
+    #: How many it takes in a row.
+    ports = 2
+    #: Added to the environment.
+    environ: Mapping[str, str] = {}
+
+    def __init__(
+        self, state: Path, *options: str, port: int | None = None, make: bool = False
+    ) -> None:
         self.state = state
-        self.port = port or free_pair()
+        self.port = port or free_row(self.ports)
         self._process = subprocess.Popen(
             [
+                *(AS_MAKE if make else ()),
                 sys.executable,
                 "manage.py",
-                "demo",
+                self.command,
                 "--port",
                 str(self.port),
                 "--state",
@@ -55,9 +78,14 @@ class DemoProcess:
             ],
             cwd=ROOT,
             env={
-                name: value
-                for name, value in os.environ.items()
-                if name != "DJANGO_SETTINGS_MODULE" and not name.startswith("DENOISE_RELAY_")
+                **{
+                    name: value
+                    for name, value in os.environ.items()
+                    if name not in ("DJANGO_SETTINGS_MODULE", "MAKELEVEL")
+                    and not name.startswith("DENOISE_RELAY_")
+                },
+                **({"MAKELEVEL": "1"} if make else {}),
+                **self.environ,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -127,8 +155,7 @@ class DemoProcess:
 
     def children(self) -> list[int]:
         """Process ids of the two sites."""
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
+        return children_of(self.pid)
 
     def browser(self) -> httpx.Client:
         """Something with cookies that people's browsers would send."""
@@ -142,6 +169,11 @@ class DemoProcess:
                 "SELECT seq, stage, pct FROM denoise_relay_event WHERE job_id = ? ORDER BY seq",
                 [job.replace("-", "")],
             ).fetchall()
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the children of a process's main thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def alive(pid: int) -> bool:

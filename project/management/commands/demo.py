@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,8 @@ from project.demo.folder import FolderTaken
 from project.demo.make import end_with_make
 from project.demo.ports import PortTaken
 from project.demo.run import Demo
+from project.management.terminal import port_before, saying
 from project.settings import VAR_DIR
-
-
-def _port(text: str) -> int:
-    """A port that has a next one."""
-    if not text.isdecimal() or not 1 <= int(text) <= 65534:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port between 1 and 65534")
-    return int(text)
 
 
 class Command(BaseCommand):
@@ -37,7 +29,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--port", type=_port, default=8000, help="of the site; the service takes the next"
+            "--port",
+            type=port_before(1),
+            default=8000,
+            help="of the site; the service takes the next",
         )
         parser.add_argument("--upstream", default="", metavar="URL", help="base URL of an API")
         parser.add_argument(
@@ -60,17 +55,10 @@ class Command(BaseCommand):
             state=options["state"].absolute(),
             upstream=options["upstream"],
             api_key=options["api_key"] or os.environ.get("DENOISE_RELAY_API_KEY", ""),
-            say=self._say,
+            say=saying(self.stdout),
         )
         end_with_make()
         try:
             demo.run()
         except (PortTaken, FolderTaken, ChildDied) as error:
             raise CommandError(str(error)) from error
-
-    def _say(self, text: str) -> None:
-        # Nobody may be left to read it, and that must not keep us from ending the children.
-        with contextlib.suppress(OSError):
-            self.stdout.write(text)
-            # Whoever reads us through a pipe must not wait for a full buffer.
-            self.stdout.flush()

@@ -1,0 +1,186 @@
+"""`make cluster`, from the first line to the last, with a worker killed in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import psycopg
+import pytest
+
+from project.demo import postgres
+from tests.live.demo_process import (
+    DemoProcess,
+    alive,
+    children_of,
+    elapsed_since,
+    free_row,
+    submit,
+)
+from tests.live.recordings import tone_in_noise
+from tests.live.viewers import Ledger, Viewer
+from tests.waiting import eventually, wait_for
+
+pytestmark = pytest.mark.timeout(150)
+
+STOP_SECONDS = 5.0
+
+
+class ClusterProcess(DemoProcess):
+    """`python manage.py cluster`, with a lease that is short enough to wait for."""
+
+    command = "cluster"
+    ports = 3
+    environ: ClassVar = {"DENOISE_RELAY_LEASE_SECONDS": "3"}
+
+    @property
+    def webs(self) -> list[str]:
+        return [f"http://127.0.0.1:{self.port + number}" for number in (0, 1)]
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, the newest of each, as it printed them."""
+        said = re.findall(
+            r"^\s*((?:web|worker) \d|service)\s+(?:starts again as )?process (\d+)",
+            self.output,
+            re.MULTILINE | re.IGNORECASE,
+        )
+        return {name.lower(): int(pid) for name, pid in said}
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(postgres.url(self.state / "postgres"), connect_timeout=10) as rows:
+            return rows.execute(query.encode(), values).fetchall()
+
+    def owner(self, job: str) -> str:
+        """Which worker holds the job's lease; "" for none."""
+        ((owner,),) = self.rows("SELECT lease_owner FROM denoise_relay_job WHERE id = %s", job)
+        pids = self.pids()
+        return next((name for name in pids if f"-{pids[name]}-" in owner), "")
+
+    def family(self) -> list[int]:
+        """Everything it has started, grandchildren included."""
+        found = [self.pid]
+        for pid in found:
+            found += children_of(pid)
+        return found[1:]
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A folder with a name short enough for a socket in it."""
+    folder = Path(tempfile.mkdtemp(prefix="relay-cluster-"))
+    yield folder / "state"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def viewer(cluster: ClusterProcess, browser: httpx.Client, job: str, url: str) -> Viewer:
+    """Somebody with the browser's cookies, on the page of one web process."""
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    headers = {"Cookie": cookies, "Origin": url}
+    return Viewer(job, ledger=Ledger(), urls=lambda: [url], headers=headers)
+
+
+async def test_killed_worker_is_survived_and_all_is_watched_elsewhere(state: Path) -> None:
+    with ClusterProcess(state) as cluster, cluster.ready().browser() as browser:
+        _here, there = cluster.webs
+        assert f"Ready:  {there}/" in cluster.output
+        assert set(cluster.pids()) == {"service", "web 1", "web 2", "worker 1", "worker 2"}
+
+        sample = viewer(cluster, browser, submit(browser), there)
+        sample.start()
+        await sample.finished(within=40)
+        assert sample.codes == [1000]
+        assert len(sample.arrivals) > 3
+
+        job = submit(browser, recording=tone_in_noise(seconds=60))
+        watching = viewer(cluster, browser, job, there)
+        watching.start()
+        await eventually(lambda: watching.pct > 0, within=30)
+        holder = cluster.owner(job)
+        assert holder.startswith("worker")
+        killed = cluster.pids()[holder]
+        os.kill(killed, signal.SIGKILL)
+        await watching.finished(within=60)
+        assert watching.codes == [1000]
+        assert watching.saw_everything()
+        ((status, submits, epoch),) = cluster.rows(
+            "SELECT status, attempt, epoch FROM denoise_relay_job WHERE id = %s", job
+        )
+        assert (status, submits) == ("done", 1)
+        assert epoch >= 2  # somebody took it over
+        await eventually(lambda: cluster.pids()[holder] != killed)
+        assert f"{holder.capitalize()} has died (killed by SIGKILL)" in cluster.output
+        assert "Traceback" not in cluster.output
+
+        family = cluster.family()
+        begun = time.monotonic()
+        cluster.send(signal.SIGINT)
+        code = await asyncio.to_thread(cluster.ended, 15)
+        assert elapsed_since(begun) < STOP_SECONDS
+        assert code == 0
+        assert len(family) > 10  # PostgreSQL has children of its own
+        assert not [pid for pid in family if alive(pid)]
+        assert "Traceback" not in "".join(p.read_text() for p in state.glob("w*/log.txt"))
+
+
+def test_kill_of_the_parent_leaves_nothing_and_the_next_start_has_the_data(state: Path) -> None:
+    with ClusterProcess(state) as cluster:
+        family = cluster.ready().family()
+        os.kill(cluster.pid, signal.SIGKILL)
+        assert cluster.ended(within=10) == -signal.SIGKILL
+        wait_for(lambda: not any(map(alive, family)), within=15)
+
+    with ClusterProcess(state) as cluster:
+        password = re.search(r"password (\S+)", cluster.ready().output)
+        assert password
+        assert cluster.rows("SELECT username FROM auth_user") == [("admin",)]
+
+        # The database is not started again: it is where everything is.
+        (line, *_) = (state / "postgres/data/postmaster.pid").read_text().split()
+        os.kill(int(line), signal.SIGKILL)
+        assert cluster.ended(within=15) == 1
+        assert "The database ended by itself" in cluster.output
+        assert "Traceback" not in cluster.output
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2], ids=["web 1", "web 2", "service"])
+def test_taken_port_is_one_clear_line_and_nothing_has_started(state: Path, offset: int) -> None:
+    port = free_row(3)
+    with (
+        socket.create_server(("127.0.0.1", port + offset)),
+        ClusterProcess(state, port=port) as cluster,
+    ):
+        assert cluster.ended(within=20) == 1
+        (line,) = cluster.output.splitlines()
+        assert f"Port {port + offset}" in line
+        assert "make cluster PORT=" in line
+    assert not state.exists()
+
+
+def test_orphaned_database_of_a_killed_run_is_ended_first(state: Path) -> None:
+    """Every process but PostgreSQL killed: the next start must not meet it on its files."""
+    with ClusterProcess(state) as cluster:
+        family = cluster.ready().family()
+        server = int((state / "postgres/data/postmaster.pid").read_text().split()[0])
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family}
+        ours = [pid for pid in family if b"-m\0project.demo." in lines[pid]]
+        for pid in itertools.chain([cluster.pid], ours):
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not any(map(alive, ours)))
+        assert alive(server)
+        valkey = [pid for pid in family if b"valkey-server" in lines[pid]]
+        for pid in valkey:
+            os.kill(pid, signal.SIGKILL)
+    with ClusterProcess(state) as cluster:
+        cluster.ready()
+        assert not alive(server)

@@ -8,13 +8,16 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench venv clean
+.PHONY: help demo cluster test lint format bench venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.installed-demo ## Start a voice-isolation service and a site in front of it
 	@exec $(BIN)/python manage.py demo --port $(PORT) $(ARGS)
+
+cluster: .venv/.installed-cluster ## The same with 2 web processes and 2 workers on PostgreSQL and Valkey
+	@exec $(BIN)/python manage.py cluster --port $(PORT) $(ARGS)
 
 test: .venv/.installed-dev ## Run every tier of tests (ARGS="unit db ..." for some)
 	@exec $(BIN)/python scripts/tiers.py $(ARGS)
@@ -39,6 +42,6 @@ venv: .venv/.installed-dev ## Only install
 clean: ## Remove what was installed and built; your data in var/ stays
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
 
-# Two stamps: the demo need not wait for the test tools.
-.venv/.installed-demo .venv/.installed-dev: pyproject.toml constraints.txt
+# A stamp each: the demo need not wait for the test tools.
+.venv/.installed-demo .venv/.installed-cluster .venv/.installed-dev: pyproject.toml constraints.txt
 	@scripts/bootstrap $(patsubst .venv/.installed-%,%,$@)

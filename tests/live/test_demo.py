@@ -13,7 +13,14 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.live.demo_process import DemoProcess, alive, elapsed_since, free_pair, submit
+from tests.live.demo_process import (
+    DemoProcess,
+    alive,
+    children_of,
+    elapsed_since,
+    free_pair,
+    submit,
+)
 from tests.live.recordings import tone_in_noise
 from tests.waiting import wait_for
 
@@ -99,6 +106,16 @@ def test_kill_of_the_parent_ends_its_children(tmp_path: Path) -> None:
         os.kill(demo.pid, signal.SIGKILL)
         assert demo.ended(within=10) == -signal.SIGKILL
         wait_for(lambda: not any(map(alive, children)), within=10)
+
+
+def test_kill_of_make_ends_everything(tmp_path: Path) -> None:
+    """`make demo` is two processes to whoever started it, and one thing to stop."""
+    with DemoProcess(tmp_path / "demo", make=True) as demo:
+        (command,) = demo.ready().children()
+        sites = children_of(command)
+        assert len(sites) == 2
+        os.kill(demo.pid, signal.SIGKILL)
+        wait_for(lambda: not any(map(alive, [command, *sites])), within=10)
 
 
 def test_death_of_a_child_ends_the_demo_and_shows_its_last_lines(tmp_path: Path) -> None:

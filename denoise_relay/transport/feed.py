@@ -29,6 +29,8 @@ from denoise_relay.transport.mailbox import Mailbox
 
 CHECKED_AT_A_TIME = 500
 RETRY_SECONDS = 1.0
+YIELD_EVERY = 50
+"""Frames that a replay sends at a stretch, about two milliseconds of work."""
 
 
 class _Watched:
@@ -112,8 +114,11 @@ class Feed:
             after = newest.seq
         while True:
             while events := await db.call(journal.after, job, after):
-                for event in events:
+                for number, event in enumerate(events, 1):
                     yield broadcast.frame_of(event)
+                    if number % YIELD_EVERY == 0:
+                        # A long story for many readers must not hold up everybody else.
+                        await asyncio.sleep(0)
                 after = events[-1].seq
             watched = self._jobs.get(job)
             if watched is None:

@@ -252,7 +252,7 @@ async def test_sqlite_is_never_locked(single: SqliteCluster) -> None:
                 for path in ("/admin/denoise_relay/job/", "/", "/api/v1/denoise")
             ]
             try:
-                jobs = await single.uploads(web, 20)
+                jobs = await single.uploads(web, 10)
                 async with single.watching(*jobs, viewers=2) as viewers:
                     for job in old:
                         await single.reached(job, status="done")

@@ -100,7 +100,7 @@ async def test_quiet_jobs_beside_a_flood(cluster: PostgresCluster) -> None:
     """One job with 10,000 events a second; 200 quiet viewers of 40 quiet jobs in the same
     worker and web process see their events as soon as before."""
     upstream = cluster.upstream
-    upstream.job_seconds, upstream.tick = 24, 0.5
+    upstream.job_seconds, upstream.tick = 18, 0.5
     web = await site(cluster)
     worker = cluster.workers[0]
     first = await cluster.upload(web)
@@ -108,13 +108,13 @@ async def test_quiet_jobs_beside_a_flood(cluster: PostgresCluster) -> None:
     async with cluster.watching(*quiet, viewers=5) as viewers:
         for viewer in viewers:
             await viewer.reached(4)
-        calm = await delays_during(viewers, 5)
+        calm = await delays_during(viewers, 3)
         before = worker.memory_kb(), web.memory_kb()
-        upstream.on_progress(flood(seconds=8))
+        upstream.on_progress(flood(seconds=6))
         loud = await cluster.upload(web)
         async with cluster.watching(loud, viewers=3) as listeners:
             await cluster.reached(loud, pct=1)
-            stormy = await delays_during(viewers, 5)
+            stormy = await delays_during(viewers, 4)
             assert cluster.job(loud)["status"] == "processing"
             for listener in listeners:
                 await listener.finished()
@@ -150,6 +150,15 @@ async def delays_during(viewers: list[Any], seconds: float) -> list[float]:
 
 
 # Clients that misbehave
+
+
+async def one_ping(web: Web) -> float:
+    """Seconds that a new client takes to connect, ask and be answered."""
+    begun = time.monotonic()
+    async with many_socket(web) as client:
+        await client.send('{"ping": 1}')
+        await asyncio.wait_for(client.recv(), 10)
+    return time.monotonic() - begun
 
 
 @contextlib.asynccontextmanager
@@ -211,6 +220,7 @@ async def test_viewers_that_never_read(cluster: PostgresCluster) -> None:
     again = text_frame(json.dumps({"unwatch": [job]})) + text_frame(json.dumps({"watch": {job: 0}}))
     async with cluster.watching(job) as (viewer,):
         await viewer.reached(2000)
+        alone = [await one_ping(web) for _ in range(10)]
         before = web.memory_kb()
         with contextlib.ExitStack() as stack:
             deaf = [stack.enter_context(deaf_socket(web, "/ws/denoise/")) for _ in range(10)]
@@ -219,21 +229,19 @@ async def test_viewers_that_never_read(cluster: PostgresCluster) -> None:
                 with contextlib.suppress(BlockingIOError):
                     for _ in range(1000):
                         one.sendall(again)  # 1,000 times 600 kB, for 10 sockets: 6 GB
-            worst = 0.0
-            for _ in range(20):
-                begun = time.monotonic()
-                async with many_socket(web) as client:
-                    await client.send('{"ping": 1}')
-                    await asyncio.wait_for(client.recv(), 5)
-                worst = max(worst, time.monotonic() - begun)
-                await asyncio.sleep(0.2)
+            beside = [await one_ping(web) for _ in range(10)]
             growth = grown(web, before)
-        measured("another client's ping beside 10 deaf ones, worst", worst)
-        measured("memory for 10 deaf clients (MB, not s)", growth)
-        assert growth < 60
-        assert worst < 1.5
-        cluster.worker()
-        await viewer.finished()
+            measured("another client's ping, alone, median", statistics.median(alone))
+            measured("… beside 10 deaf clients, median", statistics.median(beside))
+            measured("memory for 10 deaf clients (MB, not s)", growth)
+            assert growth < 60
+            assert statistics.median(beside) < 5 * statistics.median(alone) + 1
+            cluster.worker()
+            await viewer.finished()
+            # Nor do they hold up a stop.
+            code, took = await asyncio.to_thread(web.terminate)
+            measured("web exit after SIGTERM, with 10 deaf clients", took)
+            assert code == 0
     await cluster.finish()
 
 
@@ -242,7 +250,7 @@ async def test_download_by_a_client_that_reads_nothing(cluster: PostgresCluster)
     web = await site(cluster)
     job = await cluster.upload(web)
     await cluster.reached(job, status="done")
-    before = web.memory_kb()
+    before, files = web.memory_kb(), web.descriptors()
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", web.port)))
@@ -257,6 +265,8 @@ async def test_download_by_a_client_that_reads_nothing(cluster: PostgresCluster)
         growth = grown(web, before)
     measured("memory for 3 stuck downloads of 60 MB (MB, not s)", growth)
     assert growth < 40
+    # They have gone, and what was open for them is closed.
+    await eventually(lambda: web.descriptors() <= files + 3, within=5)
     await cluster.finish()
 
 
@@ -277,7 +287,7 @@ async def test_five_hundred_that_connect_and_vanish(cluster: PostgresCluster) ->
         await eventually(lambda: web.descriptors() <= before[0] + 5, within=15)
         await eventually(lambda: web.threads() <= before[1] + 5, within=5)
         assert grown(web, before[2]) < 40
-        await eventually(lambda: sockets_of(web) == 1, within=15)
+        await eventually(lambda: sockets_of(web) <= 1, within=15)
         await viewer.finished()
         assert viewer.codes == [1000]
     await cluster.finish()
@@ -303,18 +313,15 @@ async def test_garbage_and_ten_thousand_watches(cluster: PostgresCluster) -> Non
                 await client.send(garbage)
             await asyncio.wait_for(client.wait_closed(), 10)
             assert client.close_code == 4400, garbage[:20]
+    alone = await one_ping(web)
     async with many_socket(web) as greedy:
         # Ten thousand jobs, fifty at a time; none exists, and the answers are not read.
         for n in range(200):
             ids = [f"00000000-0000-4000-8000-{n:06d}{m:06d}" for m in range(50)]
             await greedy.send(json.dumps({"watch": dict.fromkeys(ids)}))
-        begun = time.monotonic()
-        async with many_socket(web) as client:
-            await client.send('{"ping": 1}')
-            await asyncio.wait_for(client.recv(), 5)
-        worst = time.monotonic() - begun
-    measured("another client's ping beside 10,000 watches", worst)
-    assert worst < 1.5
+        beside = await one_ping(web)
+    measured("another client's ping beside 10,000 watches", beside)
+    assert beside < 5 * alone + 1
     assert grown(web, before) < 40
     job = await cluster.upload(web)
     copies = clone(cluster, job, 120)

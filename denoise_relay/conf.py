@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ class RelaySettings:
     #: Base URL of a server that speaks the contract.
     UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
     #: Sent to UPSTREAM_URL as `x-api-key`, and to nobody else.
-    API_KEY: str = ""
+    API_KEY: str = field(default="", repr=False)
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.
@@ -80,10 +80,10 @@ class RelaySettings:
     #: Jobs that one socket may watch.
     MAX_WATCHES: int = 100
     #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
-    METRICS_TOKEN: str = ""
+    METRICS_TOKEN: str = field(default="", repr=False)
 
 
-_FIELDS = {field.name: field for field in dataclasses.fields(RelaySettings)}
+_FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
 _CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}

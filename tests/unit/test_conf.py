@@ -140,3 +140,14 @@ def test_from_environ_leaves_nonsense_to_the_checks(
     settings.DENOISE_RELAY = from_environ({f"DENOISE_RELAY_{key}": text})
 
     assert list(problems()) == [(key, problem)]
+
+
+def test_secrets_are_in_no_representation(settings: Settings) -> None:
+    """Tracebacks with locals, debuggers and careless log lines show settings by `repr`."""
+    settings.DENOISE_RELAY = {"API_KEY": "sk-the-key", "METRICS_TOKEN": "the-token"}
+    shown = f"{relay_settings()!r} {relay_settings()}"
+
+    assert (relay_settings().API_KEY, relay_settings().METRICS_TOKEN) == ("sk-the-key", "the-token")
+    assert "the-key" not in shown
+    assert "the-token" not in shown
+    assert "LEASE_SECONDS=15.0" in shown

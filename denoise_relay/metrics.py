@@ -58,6 +58,13 @@ ENGINE_SECONDS = _histogram(
     (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000),
 )
 RECONNECTS = _counter("upstream_reconnects", "Upstream streams that broke off and were reopened.")
+UPSTREAM_SKIPPED = _counter(
+    "upstream_skipped_events",
+    "Upstream events that were not understood: of an unknown stage, or no event at all.",
+    "reason",
+)
+for _reason in ("unknown_stage", "bad_event"):
+    UPSTREAM_SKIPPED.labels(_reason)  # shown as 0 from the start, so that a first one is a rise
 
 # From a runner's word to the viewer.
 EVENTS = _counter("events", "Events committed and published by this process.", "stage")

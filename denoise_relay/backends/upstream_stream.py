@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
+from denoise_relay import metrics
 from denoise_relay.backends.upstream_events import (
     Done,
     Failed,
@@ -91,10 +92,14 @@ class Listener:
         try:
             return decode_event(data)
         except UnknownStage:
-            self._skipped["unknown_stage"] += 1
+            self._skip("unknown_stage")
         except ProtocolError:
-            self._skipped["bad_event"] += 1
+            self._skip("bad_event")
         return None
+
+    def _skip(self, reason: str) -> None:
+        self._skipped[reason] += 1
+        metrics.UPSTREAM_SKIPPED.labels(reason).inc()
 
     def _heard(self, event: Processing) -> None:
         # A reconnect may replay the last event: that is not progress, and a server that

@@ -10,6 +10,7 @@ import tracemalloc
 
 import pytest
 
+from denoise_relay import metrics
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
@@ -179,6 +180,12 @@ async def test_odd_percentages(
     )
 
 
+def skipped_events(reason: str) -> float:
+    """What Prometheus would read."""
+    name = "denoise_relay_upstream_skipped_events_total"
+    return metrics.REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
+
+
 async def test_what_is_not_understood_is_skipped_and_counted(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
 ) -> None:
@@ -195,9 +202,12 @@ async def test_what_is_not_understood_is_skipped_and_counted(
             answers.done(f"{upstream.origin}/results/x.wav"),
         )
     )
+    before = {reason: skipped_events(reason) for reason in ("bad_event", "unknown_stage")}
     run = new_run()
     await run_to_result(backend, run)
     assert backend.skipped == {"bad_event": 4, "unknown_stage": 2}
+    assert skipped_events("bad_event") == before["bad_event"] + 4
+    assert skipped_events("unknown_stage") == before["unknown_stage"] + 2
     assert run.percents[-1] == 50
     assert upstream.counts["progress"] == 1
 

@@ -81,6 +81,7 @@ def test_text_is_what_prometheus_reads_and_names_every_instrument() -> None:
             "upload_bytes",
             "engine_seconds",
             "upstream_reconnects",
+            "upstream_skipped_events",
             "events",
             "commit_group_entries",
             "publish_latency_seconds",

@@ -114,7 +114,8 @@ async def _count() -> None:
 def _numbers() -> tuple[dict[str, int], float]:
     """Jobs by status, and the age in seconds of the oldest that waits for a runner."""
     alias = router.db_for_read(Job)
-    # `*`, because the index on the status does not hold the key (SQLite, 100,000 jobs: 21 ms, not 62).
+    # `*`, because the index on the status does not hold the key (SQLite, 100,000 jobs: 21 ms,
+    # not 62).
     by_status = Job.objects.using(alias).order_by().values("status").annotate(jobs=Count("*"))
     counted = by_status.values_list("status", "jobs")
     waiting = leases.free(alias).filter(status=Status.QUEUED)

@@ -48,7 +48,8 @@ def on_postgres() -> Command:
 
 def with_processes() -> Command:
     installed("nginx")
-    return [*PYTEST, "tests/live"]
+    # Most of what these tests do is wait for leases and time-outs.
+    return [*PYTEST, *PARALLEL, "tests/live"]
 
 
 def in_browser() -> Command:
@@ -139,6 +140,8 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Whoever ends us, as CI does at its limit, ends the tier and its servers too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -10,10 +10,14 @@ A client that reads nothing at all is ended by Daphne's ping time-out.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 INPUT_LIMIT = 32
 """Messages of one client that wait for being handled before its socket is left unread."""
+SEND_BUFFER_BYTES = 64 * 1024
+"""In the kernel, for each socket (Linux doubles it). Left alone it grows to 4 MB for one that
+is not read, and the work of encoding what goes in there is done for nobody."""
 LOOK_SECONDS = 0.05
 WAITS_FOR = {"websocket.send": True, "http.response.body": True}
 """What may wait. A close may not: it is how a server that stops gets rid of dead clients."""
@@ -82,6 +86,9 @@ def mend() -> None:
             await valve.passable()
 
     def onOpen(self: Any) -> None:
+        handle = getattr(self.transport, "getHandle", None)
+        if handle is not None:  # a Unix socket takes it too; TLS in between may not
+            handle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         # Until the upgrade, the HTTP channel was this transport's producer.
         self.transport.unregisterProducer()
         self._relay_valve = _SocketValve(self.transport)
@@ -111,11 +118,11 @@ def _watch_request(request: Any) -> None:
     request.registerProducer(request._relay_valve, True)
 
 
-def _read_on(socket: Any) -> None:
+def _read_on(client: Any) -> None:
     """Read from a client again once its messages have been handled."""
-    if getattr(socket.transport, "disconnected", False) or socket.state == socket.STATE_CLOSED:
+    if getattr(client.transport, "disconnected", False) or client.state == client.STATE_CLOSED:
         return
-    if socket.application_queue.qsize() < INPUT_LIMIT:
-        socket.transport.resumeProducing()
+    if client.application_queue.qsize() < INPUT_LIMIT:
+        client.transport.resumeProducing()
     else:
-        asyncio.get_event_loop().call_later(LOOK_SECONDS, _read_on, socket)
+        asyncio.get_event_loop().call_later(LOOK_SECONDS, _read_on, client)

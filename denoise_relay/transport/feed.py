@@ -29,8 +29,8 @@ from denoise_relay.transport.mailbox import Mailbox
 
 CHECKED_AT_A_TIME = 500
 RETRY_SECONDS = 1.0
-YIELD_EVERY = 50
-"""Frames that a replay sends at a stretch, about two milliseconds of work."""
+YIELD_EVERY = 10
+"""Frames that a replay sends at a stretch, about a millisecond of work."""
 
 
 class _Watched:

@@ -111,7 +111,7 @@ def test_an_external_worker_without_a_layer(settings: Settings) -> None:
     )
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("options", "fine"),
     [

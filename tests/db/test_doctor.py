@@ -184,7 +184,7 @@ def test_clock_that_is_off(seconds: int, level: Level, monkeypatch: pytest.Monke
 
 
 @committed
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+@pytest.mark.sqlite
 def test_several_processes_on_sqlite() -> None:
     later = timezone.now() + timedelta(minutes=1)
     for owner in ("one", "two"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -60,7 +61,8 @@ async def test_readiness_of_a_frozen_database_piles_nothing_up(
     ]
     frozen = [postgres.pid, *backends]
     for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):  # a connection that has ended since
+            os.kill(pid, signal.SIGSTOP)
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
 
@@ -73,14 +75,15 @@ async def test_readiness_of_a_frozen_database_piles_nothing_up(
             threads = web.threads()
             answers = await asyncio.gather(*(ask() for _ in range(40)))
             assert {answer.status_code for answer in answers} == {503}
-            # Forty probes wait for one answer. (Each request has a thread of Django's for a moment,
-            # and the event path may have started its four.)
-            await eventually(lambda: web.threads() <= threads + 4)
+            # Forty probes wait for one answer. Each request has a thread of Django's for a moment;
+            # what may stay are the event path's four and the loop's own six.
+            await eventually(lambda: web.threads() <= threads + 10)
             # The process itself is alive all the while.
             assert (await client.get(f"{web.url}/healthz/live")).status_code == 200
     finally:
         for pid in reversed(frozen):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
     await eventually(lambda: asyncio.to_thread(becomes(web, (200, WELL))), within=30)
 
 

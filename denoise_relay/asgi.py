@@ -6,16 +6,19 @@ application = relay_application(get_asgi_application())
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import FrameType
 from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 
-from denoise_relay import daphne_support, db, log
+from denoise_relay import daphne_support, db, granian_support, log, tasks
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.transport import socket
+from denoise_relay.transport import socket, sse
 from denoise_relay.transport.feed import feed
 from denoise_relay.views import too_large
 from denoise_relay.worker import embedded
@@ -56,6 +59,8 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+        elif scope["type"] == "websocket" and granian_support.serving():
+            await router(scope, *granian_support.mended(receive, send))
         else:
             await router(scope, receive, send)
 
@@ -64,16 +69,47 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
 
 async def _start() -> None:
     socket.reopen()
+    sse.reopen()
     await embedded.start()
     feed()
 
 
 async def _stop() -> None:
     """Say goodbye to viewers, hand jobs back, free threads."""
-    await socket.close_all()
+    await _farewell()
     await embedded.stop()
     await feed().stop()
     await asyncio.to_thread(db.close)
+
+
+async def _farewell() -> None:
+    """End streams and sockets, with a code that brings viewers back."""
+    sse.close_all()
+    await socket.close_all()
+
+
+_partings: set[asyncio.Task[None]] = set()
+
+
+def _part() -> None:
+    _partings.add(tasks.spawn(_farewell(), "denoise-farewell"))
+
+
+def _part_at_signals() -> None:
+    """Say goodbye as soon as the server is told to stop. Servers with a lifespan end it after
+    the last response only, and a stream's response ends with its job."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # no handler can be set here, and no signal arrives here
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        servers_own = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None, *, then: Any = servers_own) -> None:
+            loop.call_soon_threadsafe(_part)
+            if callable(then):
+                then(number, frame)
+
+        signal.signal(number, handle)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -84,6 +120,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         log.logger.exception("The worker did not start", extra=log.fields("start_failed"))
         await send({"type": "lifespan.startup.failed", "message": repr(error)})
         return
+    _part_at_signals()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await _stop()

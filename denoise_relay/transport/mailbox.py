@@ -31,6 +31,10 @@ class Mailbox:
         self._frames.append(frame)
         self._ready.set()
 
+    def wake(self) -> None:
+        """Have `take` return, with nothing if there is nothing."""
+        self._ready.set()
+
     async def take(self) -> list[Frame]:
         """Wait for frames and return all there are, in order. May be cancelled, loses nothing."""
         await self._ready.wait()

@@ -24,6 +24,24 @@ HEARTBEAT_SECONDS = 15.0
 """Below the 30-60 s after which proxies cut an idle response."""
 HEARTBEAT = b": ping\n\n"
 
+_open: set[Mailbox] = set()
+_stopping = False
+
+
+def close_all() -> None:
+    """End every stream of this process, so that clients come back elsewhere: servers that
+    stop politely wait for their last response. What still comes ends at once, until `reopen`."""
+    global _stopping
+    _stopping = True
+    for mailbox in _open:
+        mailbox.wake()
+
+
+def reopen() -> None:
+    """Take streams again."""
+    global _stopping
+    _stopping = False
+
 
 async def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """GET /jobs/<uuid>/events/: WebSocket frames as SSE; `Last-Event-ID` wins over `?after=`."""
@@ -69,6 +87,7 @@ async def event_stream(
     # A late double of what the client has must not make its seq fall.
     sent = -1 if after is None else after
     here.watch(job_id, mailbox)
+    _open.add(mailbox)
     try:
         # At once, so that the client sees the response's headers before the first event.
         yield HEARTBEAT
@@ -78,7 +97,7 @@ async def event_stream(
             if frame.terminal:
                 return
         ends = loop.time() + idle
-        while (left := ends - loop.time()) > 0:
+        while not _stopping and (left := ends - loop.time()) > 0:
             try:
                 async with asyncio.timeout(min(left, HEARTBEAT_SECONDS)):
                     frames = await mailbox.take()
@@ -101,4 +120,5 @@ async def event_stream(
             extra=log.fields("stream_unavailable", error=repr(error)),
         )
     finally:
+        _open.discard(mailbox)
         here.unwatch(job_id, mailbox)

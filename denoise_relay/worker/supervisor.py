@@ -1,7 +1,7 @@
 """The supervisor: runs the runners of one process. Claims, renews, hands back.
 
 One beat a second, or at once when the bell rings: renew all leases in one statement,
-drop what is no longer ours, claim what is free, tell the queue its places.
+drop what is no longer ours, claim what is free. Beside it the queue is told its places.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SWEEP_SECONDS = 1.0
 """Behind a bell that may be lost."""
 STOP_SECONDS = 5.0
 """How long a stop waits for runners to unwind; leases expire by themselves after that."""
-RECORDER, BEAT = "denoise-recorder", "denoise-supervisor"
+RECORDER, BEAT, PLACES = "denoise-recorder", "denoise-supervisor", "denoise-places"
 """Names of the side tasks."""
 
 
@@ -83,6 +83,7 @@ class Supervisor:
         self._renewed = asyncio.get_running_loop().time()
         self._side_tasks.start(RECORDER, self._recorder.run)
         self._side_tasks.start(BEAT, self._beats)
+        self._side_tasks.start(PLACES, self._places)
         self._started = True
 
     async def stop(self) -> None:
@@ -122,7 +123,6 @@ class Supervisor:
             try:
                 await self._renew()
                 await self._claim()
-                await queue.announce()
             except DatabaseFailure as error:
                 log.logger.warning(
                     "The supervisor could not reach the database: %s",
@@ -133,6 +133,20 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(SWEEP_SECONDS, self._settings.LEASE_SECONDS / 3)):
                     await self._bell.wait()
+
+    async def _places(self) -> None:
+        """Tell the queue its places. Apart from the beat: telling a thousand takes a busy
+        machine seconds, and leases cannot wait for it."""
+        while not self._stopping:
+            try:
+                await queue.announce()
+            except Exception as error:  # noqa: BLE001 - no runner may stop for a place untold
+                log.logger.warning(
+                    "The queue's places could not be told: %s",
+                    type(error).__name__,
+                    extra=log.fields("places_failed", error=repr(error)),
+                )
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _renew(self) -> None:
         # Counted from before the statement: its answer may be slow to come.

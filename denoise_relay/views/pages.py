@@ -14,6 +14,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.core.files import File
 from django.core.paginator import Paginator
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -221,7 +222,11 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
     if not await sync_to_async(_has_original, thread_sensitive=False)(found):
         raise Http404("The recording has been deleted.")
-    anew = await jobs.aretry(found)
+    try:
+        anew = await jobs.aretry(found)
+    except IntegrityError as error:
+        # Pruned between our look and the insert, which names the old job.
+        raise Http404("The recording has been deleted.") from error
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[anew.pk]))
 
 

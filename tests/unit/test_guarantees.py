@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENT = (ROOT / "docs/guarantees.md").read_text()
-SUITE = ("takeover", "submission", "web", "layer", "database", "pressure")
+SUITE = ("takeover", "submission", "web", "layer", "database", "pressure", "uploads")
 
 
 def scenarios() -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -318,6 +319,24 @@ def test_one_request_at_a_time(client: Client) -> None:
         answer = finish(client, url)
         assert (answer.status_code, answer["Retry-After"]) == (423, "1")
     assert finish(client, url).status_code == 201
+
+
+def test_an_upload_that_ends_while_a_request_comes_for_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the file and locking it, another request has finished with it."""
+    url = begin(client)
+    pending = uploads.find(tus.owner_of(viewer(client)), upload_id(url))
+    lock = fcntl.flock
+
+    def late(*args: Any) -> None:
+        assert pending
+        uploads.discard(pending)
+        lock(*args)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert patch(client, url, 0, WAV).status_code == 404
+    assert spool() == []
 
 
 def test_a_file_with_parts_missing_is_no_job(client: Client) -> None:

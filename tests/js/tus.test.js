@@ -250,6 +250,7 @@ test("without a network it waits, however long, and goes on at once when there i
   network.isOnline = false;
   const { answer } = start(file(2 * MIB));
   await pass(network, 600_000);
+  while (!network.listening) await pass(network, 250);
   server.faults.PATCH = [];
   network.isOnline = true;
   const { now } = network.clock;

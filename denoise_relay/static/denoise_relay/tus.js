@@ -128,6 +128,7 @@ class Transfer {
     const known = this.#options.remembered.find(this.#file);
     if (known && !this.#busy.has(known)) this.#take(known);
     let failures = 0;
+    let breaks = 0;
     try {
       for (;;) {
         try {
@@ -136,18 +137,19 @@ class Transfer {
           if (answer) return answer;
           if (this.#offset > this.#furthest) {
             this.#furthest = this.#offset;
-            failures = 0;
+            failures = breaks = 0;
           }
         } catch (error) {
           if (this.#aborted || !(error instanceof Interrupted)) throw error;
           // Without a network there is nothing to count: it goes on when there is one.
           if (this.#options.environment.online()) failures += 1;
+          breaks += 1;
           if (failures > TRIES) {
             if (error.answer) return error.answer;
             throw error;
           }
           this.#offset = null;
-          await this.#pause(failures || 1, error.afterMs);
+          await this.#pause(breaks, error.afterMs);
         }
       }
     } finally {
@@ -269,12 +271,12 @@ class Transfer {
   }
 
   /** Wait, but no longer than until the network is back. */
-  async #pause(failures, afterMs) {
+  async #pause(breaks, afterMs) {
     this.#part = Math.max(Math.min(SMALLEST_PART, this.#largest), Math.floor(this.#part / 2));
     this.#on.paused?.();
     const { environment } = this.#options;
     const least = Math.min(afterMs, LONGEST_PAUSE_MS);
-    const ms = Math.max(least, pauseMs(failures, environment.random()));
+    const ms = Math.max(least, pauseMs(breaks, environment.random()));
     let timer;
     let stop = () => {};
     try {

@@ -12,7 +12,8 @@ from typing import Self
 import httpx
 
 from denoise_relay.testing import ScriptedUpstream
-from tests.live.demo_process import ROOT, free_pair
+from tests.live.demo_process import ROOT
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 START_SECONDS = 30.0
@@ -23,7 +24,7 @@ class SiteProcess:
     """`with SiteProcess(folder, upstream) as site:` serves `site.url`, with a fresh database."""
 
     def __init__(self, folder: Path, upstream: ScriptedUpstream) -> None:
-        self.port = free_pair()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "log.txt"
         self._env = {name: os.environ[name] for name in INHERITED if name in os.environ} | {

@@ -27,9 +27,10 @@ from typing import Any
 import httpx
 
 from tests.live.processes import START_SECONDS, Process
-from tests.live.servers import Postgres, Valkey, free_port
+from tests.live.servers import Postgres, Valkey
 from tests.live.upstream import LiveUpstream
 from tests.live.viewers import Ledger, Viewer
+from tests.ports import free_port
 from tests.waiting import eventually, wait_for
 
 KEY = "dr_live-tests-only"

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Self
 
 import httpx
 
+from tests.ports import free_row
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,25 +29,6 @@ AS_MAKE = (
     "-c",
     "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))",
 )
-
-
-def free_row(length: int) -> int:
-    """A port that is free with the next ones, so many in all."""
-    for _ in range(50):
-        with contextlib.ExitStack() as sockets:
-            first = sockets.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                for following in range(port + 1, port + length):
-                    sockets.enter_context(socket.socket()).bind(("127.0.0.1", following))
-                return port
-    raise RuntimeError(f"no {length} free ports in a row")
-
-
-def free_pair() -> int:
-    """A port that is free with its next one."""
-    return free_row(2)
 
 
 class DemoProcess:
@@ -172,8 +153,12 @@ class DemoProcess:
 
 
 def children_of(pid: int) -> list[int]:
-    """Process ids of the children of a process's main thread."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Process ids of the children of a process's main thread; none if it has ended."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for child in children.split()]
 
 
 def alive(pid: int) -> bool:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.live.processes import ROOT
-from tests.live.servers import free_port
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 CONF = ROOT / "docs/deploy/nginx.conf"

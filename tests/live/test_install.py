@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import zipfile
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.live.demo_process import ROOT, submit
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -114,9 +114,7 @@ def test_checks_find_no_error_and_no_migration_is_missing(python: Path, site: Pa
 @pytest.fixture
 def address(python: Path, site: Path, tmp_path: Path) -> Iterator[str]:
     """The site, served by `runserver`, which is Daphne's."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path / "log.txt"
     with log.open("w") as lines:
         server = subprocess.Popen(

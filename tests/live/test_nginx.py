@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 
 from tests.live.cluster import KEY, SHORT, SqliteCluster
 from tests.live.nginx_process import HOST, Nginx
-from tests.live.servers import free_port
 from tests.live.upstream import LiveUpstream
+from tests.ports import free_port
 
 JOB_SECONDS = 2.0
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.live.processes import ROOT, Process
-from tests.live.servers import free_port
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 SAMPLE = ROOT / "denoise_relay" / "static" / "denoise_relay" / "sample.mp3"

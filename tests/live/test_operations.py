@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.cluster import PostgresCluster, Web
 from tests.live.processes import Process
-from tests.live.servers import Postgres, Valkey, free_port
+from tests.live.servers import Postgres, Valkey
+from tests.ports import free_port
 from tests.waiting import eventually, wait_for
 
 WELL = {"database": "ok", "layer": "ok", "worker": "ok"}

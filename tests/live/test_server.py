@@ -23,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from denoise_relay import engine
 from tests.live.processes import Process
-from tests.live.servers import free_port
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs the local engine")

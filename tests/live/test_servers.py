@@ -10,8 +10,8 @@ import pytest
 
 from tests.live.cluster import SqliteCluster, Web, measured
 from tests.live.processes import Process
-from tests.live.servers import free_port
 from tests.live.tus_client import MIB, Browser, loud_wav
+from tests.ports import free_port
 from tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.timeout(120)

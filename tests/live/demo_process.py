@@ -161,6 +161,14 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in children.split()]
 
 
+def command_line(pid: int) -> bytes:
+    """A process's arguments, each ended by NUL; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs (one that has ended and awaits its parent does not)."""
     try:

@@ -23,6 +23,7 @@ from tests.live.demo_process import (
     DemoProcess,
     alive,
     children_of,
+    command_line,
     elapsed_since,
     submit,
 )
@@ -150,7 +151,7 @@ def test_kill_9_of_parent_leash_and_database_each_ends_well(state: Path) -> None
         # All at once, but the servers: nobody is left to end them.
         database = cluster.database
         family = cluster.family()
-        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family}
+        lines = {pid: command_line(pid) for pid in family}
         ours = [pid for pid in family if b"-m\0project.demo." in lines[pid]]
         valkey = [pid for pid in family if b"valkey-server" in lines[pid]]
         for pid in [cluster.pid, *ours, *valkey]:

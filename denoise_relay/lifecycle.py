@@ -1,4 +1,4 @@
-"""The life of a job as one table (DESIGN: "The life of a job"). Pure."""
+"""The life of a job as one table. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Frames as they travel: the JSON text of a WebSocket or SSE message. Pure, encode once.
 
-Keys and shapes are DESIGN's "WebSocket frames" and, for the north API, the upstream
+Keys and shapes are those of docs/architecture.md and, for the north API, the upstream
 contract's "live progress".
 """
 

@@ -56,7 +56,7 @@ class Run(Protocol):
 
     async def submitting(self) -> int:
         """Commit the intent to submit, as a new attempt, and return its number (1, 2…).
-        Returns after the commit: only then may the first byte leave (DESIGN invariant 6)."""
+        Returns after the commit: only then may the first byte leave (architecture, rule 6)."""
 
     async def accepted(self, upstream_id: str) -> None:
         """Commit that the work has been taken; a later runner finds it in the assignment."""

@@ -1,4 +1,4 @@
-"""Hand a file to the upstream exactly once, as far as a POST without a key can (DESIGN 3.6).
+"""Hand a file to the upstream exactly once, as far as a POST without a key can.
 
 Before the first byte the intent is committed; the file carries the job's name; after
 anything unclear the upstream's history decides, and silence there counts only after a grace.

@@ -1,6 +1,6 @@
 """Viewers who check what they see: every frame, on every connection, of every viewer.
 
-The invariants (DESIGN of delivery): per connection `seq` rises strictly and starts after
+The invariants (docs/architecture.md): per connection `seq` rises strictly and starts after
 what was asked for; a seq never has two contents; `pct` never falls; exactly one terminal
 frame, last. `Ledger.check` compares all of it with the journal's rows.
 """

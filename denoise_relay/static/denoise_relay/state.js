@@ -1,7 +1,7 @@
 /**
  * What a viewer knows about one job, and how frames change it. Pure: no DOM, no network.
  *
- * The server promises (DESIGN, invariant 2) that seq rises, pct never falls and exactly one
+ * The server promises (docs/architecture.md, rule 2) that seq rises, pct never falls and exactly one
  * terminal frame comes last; transports may still repeat, skip or reorder, so this is where
  * the promise is kept whatever arrives.
  */

@@ -19,9 +19,8 @@ SEND_BUFFER_BYTES = 64 * 1024
 """In the kernel, for each socket (Linux doubles it). Left alone it grows to 4 MB for one that
 is not read, and the work of encoding what goes in there is done for nobody."""
 LOOK_SECONDS = 0.05
-WAITS_FOR = {"websocket.send": True, "http.response.body": True}
+WAITS_FOR = frozenset({"websocket.send", "http.response.body"})
 """What may wait. A close may not: it is how a server that stops gets rid of dead clients."""
-
 
 _GONE = (0, 2)
 """autobahn's STATE_CLOSED and STATE_CLOSING."""

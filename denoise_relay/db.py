@@ -125,7 +125,7 @@ def write_transaction() -> Iterator[str]:
 
     On SQLite a transaction that reads first and writes later fails at once when another
     writer came between, whatever the timeout (264 of 400 with four writers). With
-    `transaction_mode: IMMEDIATE` Django takes the lock; without it, an empty write does.
+    `transaction_mode: IMMEDIATE` Django takes the lock; an empty write takes it in any mode.
     """
     alias = router.db_for_write(Job)
     with transaction.atomic(using=alias):

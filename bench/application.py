@@ -22,8 +22,8 @@ from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
-from denoise_relay import broadcast  # noqa: E402
 from denoise_relay.events import Event, Stage  # noqa: E402
+from denoise_relay.pubsub import publisher  # noqa: E402
 from denoise_relay.routing import websocket_urlpatterns  # noqa: E402
 
 MESSAGE = "Running noise reduction"
@@ -51,7 +51,7 @@ async def publish(scope: Any, receive: Any, send: Any) -> None:
         event = Event(
             job=UUID(job), seq=int(seq), stage=Stage.PROCESSING, pct=1.0, message=MESSAGE, at=now
         )
-        await broadcast.publish([event])
+        await publisher.publish([event])
     else:
         body = {"job": job, "seq": int(seq), "stage": "processing", "pct": 1, "message": MESSAGE}
         body["at"] = now.isoformat()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from denoise_relay.jobs import asubmit, submit
+    from denoise_relay.jobs.actions import asubmit, submit
 
 __version__ = "0.1.0"
 __all__ = ["asubmit", "submit"]
@@ -18,7 +18,7 @@ __all__ = ["asubmit", "submit"]
 def __getattr__(name: str) -> Any:
     """Load `submit` and `asubmit` at first use: they need Django's apps to be ready."""
     if name in __all__:
-        from denoise_relay import jobs
+        from denoise_relay.jobs import actions
 
-        return getattr(jobs, name)
+        return getattr(actions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,9 +20,9 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.module_loading import import_string
 
-from denoise_relay import db
 from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
+from denoise_relay.runtime import database
 
 Action = Literal["view", "change"]
 API_KEY_HEADER = "x-api-key"
@@ -115,7 +115,7 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
         )
 
     # Sockets share one thread-sensitive thread, whose dead connection no request would close.
-    return await db.call(read)
+    return await database.call(read)
 
 
 async def visitor_token(request: HttpRequest) -> str:
@@ -125,6 +125,19 @@ async def visitor_token(request: HttpRequest) -> str:
         token = secrets.token_urlsafe(32)
         await request.session.aset(SESSION_KEY, token)
     return token
+
+
+def upload_owner(viewer: Viewer) -> str:
+    """Who alone may go on with an upload: the user, else the visitor of this session.
+    Empty for a stranger, who has no uploads."""
+    if viewer.user.is_authenticated:
+        return f"user {viewer.user.pk}"
+    return visitor_owner(viewer.visitor)
+
+
+def visitor_owner(token: str) -> str:
+    """`upload_owner` of an anonymous visitor."""
+    return f"visitor {token}" if token else ""
 
 
 def digest(key: str) -> str:

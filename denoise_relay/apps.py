@@ -13,4 +13,4 @@ class DenoiseRelayConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing registers the system checks.
-        from denoise_relay import checks, deployment_checks  # noqa: F401
+        from denoise_relay import checks  # noqa: F401

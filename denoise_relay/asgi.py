@@ -5,31 +5,19 @@ application = relay_application(get_asgi_application())
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from types import FrameType
 from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 
-from denoise_relay import daphne_support, db, granian_support, log, tasks
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.transport import socket, sse
-from denoise_relay.transport.feed import feed
-from denoise_relay.views import too_large
-from denoise_relay.worker import embedded
+from denoise_relay.servers import daphne, granian, lifespan
+from denoise_relay.servers.body_limit import too_large
+from denoise_relay.servers.lifespan import Application, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
+#: What a multipart form may hold beside the file.
 FORM_OVERHEAD_BYTES = 1024 * 1024
-"""What a multipart form may hold beside the file."""
 
 
 def relay_application(django_application: Any, *, body_limit: int | None = None) -> Application:
@@ -47,81 +35,23 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
             "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
         }
     )
-    if daphne_support.serving():
+    if daphne.serving():
         limit = body_limit or relay_settings().MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES
 
         def refusal(path: str, size_bytes: int) -> tuple[int, str, bytes]:
-            answer = too_large.answer(path, size_bytes, limit)
+            answer = too_large(path, size_bytes, limit)
             return answer.status_code, answer["Content-Type"], answer.content
 
-        daphne_support.prepare(body_limit=limit, refusal=refusal, on_start=_start, on_stop=_stop)
+        daphne.prepare(
+            body_limit=limit, refusal=refusal, on_start=lifespan.start, on_stop=lifespan.stop
+        )
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "websocket" and granian_support.serving():
-            await router(scope, *granian_support.mended(receive, send))
+            await lifespan.lifespan(receive, send)
+        elif scope["type"] == "websocket" and granian.serving():
+            await router(scope, *granian.mended(receive, send))
         else:
             await router(scope, receive, send)
 
     return application
-
-
-async def _start() -> None:
-    socket.reopen()
-    sse.reopen()
-    await embedded.start()
-    feed()
-
-
-async def _stop() -> None:
-    """Say goodbye to viewers, hand jobs back, free threads."""
-    await _farewell()
-    await embedded.stop()
-    await feed().stop()
-    await asyncio.to_thread(db.close)
-
-
-async def _farewell() -> None:
-    """End streams and sockets, with a code that brings viewers back."""
-    sse.close_all()
-    await socket.close_all()
-
-
-_partings: set[asyncio.Task[None]] = set()
-
-
-def _part() -> None:
-    _partings.add(tasks.spawn(_farewell(), "denoise-farewell"))
-
-
-def _part_at_signals() -> None:
-    """Say goodbye as soon as the server is told to stop. Servers with a lifespan end it after
-    the last response only, and a stream's response ends with its job."""
-    if threading.current_thread() is not threading.main_thread():
-        return  # no handler can be set here, and no signal arrives here
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        servers_own = signal.getsignal(number)
-
-        def handle(number: int, frame: FrameType | None, *, then: Any = servers_own) -> None:
-            loop.call_soon_threadsafe(_part)
-            if callable(then):
-                then(number, frame)
-
-        signal.signal(number, handle)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    await receive()
-    try:
-        await _start()
-    except Exception as error:  # noqa: BLE001 - the server is told, and does not start
-        log.logger.exception("The worker did not start", extra=log.fields("start_failed"))
-        await send({"type": "lifespan.startup.failed", "message": repr(error)})
-        return
-    _part_at_signals()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await _stop()
-    await send({"type": "lifespan.shutdown.complete"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -99,3 +101,126 @@ def check_apps(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
             id="denoise_relay.W006",
         )
     ]
+
+
+TAG = "denoise_relay"
+CORE_LAYER = "channels_redis.core.RedisChannelLayer"
+PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+#: The core layer's own blocking read takes 5 s; a socket must be more patient than that.
+BLOCKING_READ_SECONDS = 5
+OLDEST_DAPHNE = (4, 2, 2)
+
+
+@register(TAG)
+def check_redis_client(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """E007: the client gives up before the layer's own read is over (redis-py 4091)."""
+    backend, hosts = _layer()
+    # From version 8 on the default is 5 s. `None` is no limit, and so patient enough.
+    unset = BLOCKING_READ_SECONDS if _version("redis") >= (8,) else None
+    timeouts = [host.get("socket_timeout", unset) for host in hosts]
+    if backend != CORE_LAYER:
+        return []
+    if all(timeout is None or timeout > BLOCKING_READ_SECONDS for timeout in timeouts):
+        return []
+    return [
+        Error(
+            "RedisChannelLayer reads for 5 s at a time, and its redis client gives up no later: "
+            "every idle consumer dies after 5 s.",
+            hint='Give each host in CHANNEL_LAYERS "socket_timeout": 15, or install "redis<8", '
+            f"or use {PUBSUB_LAYER}.",
+            id="denoise_relay.E007",
+        )
+    ]
+
+
+@register(TAG)
+def check_layer_class(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """W008: a layer that loses bursts, or that does not come back after a restart of Redis."""
+    backend, hosts = _layer()
+    if backend == CORE_LAYER:
+        return [
+            Warning(
+                "RedisChannelLayer loses messages: 100 wait for a whole process, and what is "
+                "beyond that is dropped until the next position check.",
+                hint=f'CHANNEL_LAYERS["default"]["BACKEND"] = "{PUBSUB_LAYER}"',
+                id="denoise_relay.W008",
+            )
+        ]
+    if backend == PUBSUB_LAYER and not all(host.get("retry") for host in hosts):
+        return [
+            Warning(
+                "RedisPubSubChannelLayer has no retry policy: after a restart of Redis the first "
+                "messages fail on connections that are gone.",
+                hint='Give each host "retry": Retry(ExponentialBackoff(cap=1, base=0.1), 5), with '
+                "Retry from redis.asyncio.retry and ExponentialBackoff from redis.backoff.",
+                id="denoise_relay.W008",
+            )
+        ]
+    return []
+
+
+@register(TAG)
+def check_sqlite_alone(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """W009: several processes on one SQLite file wait for each other at every write."""
+    vendor = connections[router.db_for_write(Job)].vendor
+    if vendor != "sqlite" or conf.relay_settings().WORKER != "external":
+        return []
+    return [
+        Warning(
+            "DENOISE_RELAY: WORKER is external, so several processes share one SQLite file: "
+            "they wait for each other at every write, and none may be on another machine.",
+            hint="Use PostgreSQL, or WORKER = 'embedded' with one process.",
+            id="denoise_relay.W009",
+        )
+    ]
+
+
+@register(TAG)
+def check_connections(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """W010: under ASGI, connections that are kept belong to threads that come and go."""
+    alias = router.db_for_write(Job)
+    if connections[alias].vendor == "sqlite" or connections.settings[alias]["CONN_MAX_AGE"] == 0:
+        return []
+    return [
+        Warning(
+            f'DATABASES["{alias}"]["CONN_MAX_AGE"] keeps connections that nobody will use again: '
+            "under ASGI each request may have a thread of its own.",
+            hint='Set CONN_MAX_AGE to 0; to save connecting, use "OPTIONS": {"pool": True} or '
+            "PgBouncer.",
+            id="denoise_relay.W010",
+        )
+    ]
+
+
+@register(TAG)
+def check_daphne(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """E011: older versions of Daphne let a WebSocket message fill the memory."""
+    version = _version("daphne")
+    if "daphne" not in settings.INSTALLED_APPS or not version or version >= OLDEST_DAPHNE:
+        return []
+    return [
+        Error(
+            f"Daphne {'.'.join(map(str, version))} has known holes: WebSocket messages without "
+            "a limit (CVE-2026-44545) and smuggled headers.",
+            hint='pip install --upgrade "daphne>=4.2.2"',
+            id="denoise_relay.E011",
+        )
+    ]
+
+
+def _layer() -> tuple[str, list[Mapping[str, Any]]]:
+    """The default layer's class, and the options of its hosts."""
+    configured: Any = getattr(settings, "CHANNEL_LAYERS", {})
+    layer = configured.get("default", {})
+    hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
+    return layer.get("BACKEND", ""), [host if isinstance(host, Mapping) else {} for host in hosts]
+
+
+def _version(package: str) -> tuple[int, ...]:
+    """The leading numbers of an installed version; empty when there is none."""
+    try:
+        text = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ()
+    found = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(map(int, found.group().split("."))) if found else ()

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.template.defaultfilters import filesizeformat
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
-from denoise_relay import wire
 from denoise_relay.events import Stage
+from denoise_relay.frames import json_number, timestamp
 from denoise_relay.models import Job, StatusChoices
 
+#: Path of the WebSocket that watches many jobs; `routing` serves it.
 SHARED_SOCKET = "/ws/denoise/"
-"""Watches many jobs; `routing` has the same path."""
-UNPLAYABLE = frozenset({"avi"})
-"""Formats that no browser plays; for others, the `error` event of the player tells."""
+
+
+#: Makes the URL of a recording from the job's id and `original` or `denoised`.
+Link = Callable[[UUID, str], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,23 +49,37 @@ def links_of(job: Job) -> JobLinks:
     def path(name: str, *more: str) -> str:
         return reverse(f"denoise_relay:{name}", args=[job.pk, *more])
 
-    passed_through = not job.result and _is_web_address(job.result_url)
     return JobLinks(
         page=path("job"),
         status=path("status"),
         events=path("events"),
         socket=f"{SHARED_SOCKET}{job.pk}/",
         original=path("audio", "original"),
-        denoised=job.result_url if passed_through else path("audio", "denoised"),
+        denoised=denoised_url(job.pk, "" if job.result else job.result_url),
         download=f"{path('audio', 'denoised')}?download=1",
         cancel=path("cancel"),
         retry=path("retry"),
     )
 
 
-def _is_web_address(url: str) -> bool:
-    """An upstream's text becomes a link only when it is one (never `javascript:`)."""
-    return urlsplit(url).scheme in ("http", "https")
+def media_path(job_id: UUID, kind: str) -> str:
+    """Where this site's pages play a recording; "" in a worker whose URLconf has no pages."""
+    try:
+        return reverse("denoise_relay:audio", args=[job_id, kind])
+    except NoReverseMatch:
+        return ""
+
+
+def denoised_url(job_id: UUID, passed_through: str, link: Link = media_path) -> str:
+    """Where the clean recording of a done job is.
+
+    `passed_through` is the upstream's own URL, "" where the recording is stored here; then
+    `link` makes the URL. An upstream's text counts only when it is a web address, never
+    `javascript:`.
+    """
+    if urlsplit(passed_through).scheme in ("http", "https"):
+        return passed_through
+    return link(job_id, "denoised")
 
 
 def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
@@ -73,13 +91,13 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "status": job.status,
         "seq": job.seq,
         "stage": job.stage,
-        "pct": wire.number(job.pct),
+        "pct": json_number(job.pct),
         "message": job.message,
         "url": links.denoised if job.stage == Stage.DONE else None,
-        "at": wire.timestamp(at or job.finished_at or job.created_at),
+        "at": timestamp(at or job.finished_at or job.created_at),
         "file_name": job.file_name,
-        "created_at": wire.timestamp(job.created_at),
-        "finished_at": wire.timestamp(job.finished_at) if job.finished_at else None,
+        "created_at": timestamp(job.created_at),
+        "finished_at": timestamp(job.finished_at) if job.finished_at else None,
         "duration_seconds": job.duration_seconds,
         "original_url": links.original,
     }

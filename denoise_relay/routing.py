@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from denoise_relay.transport.consumers import JobConsumer, ManyConsumer, NowhereConsumer
+from denoise_relay.live.consumers import JobConsumer, ManyConsumer, NowhereConsumer
 
 websocket_urlpatterns = [
     path("ws/denoise/", ManyConsumer.as_asgi()),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from denoise_relay.transport import sse
-from denoise_relay.views import health, media, metrics, pages, tus, unavailable
+from denoise_relay.live import event_stream
+from denoise_relay.media import views as media_views
+from denoise_relay.uploads import tus
+from denoise_relay.views import health, jobs, metrics, unavailable, upload
 
 app_name = "denoise_relay"
 urlpatterns = [
-    path("", pages.upload, name="upload"),
-    path("jobs/<uuid:job_id>/", pages.job, name="job"),
-    path("jobs/<uuid:job_id>/status/", pages.status, name="status"),
-    path("jobs/<uuid:job_id>/events/", sse.events, name="events"),
-    path("jobs/<uuid:job_id>/audio/<str:kind>/", media.audio, name="audio"),
-    path("jobs/<uuid:job_id>/cancel/", pages.cancel, name="cancel"),
-    path("jobs/<uuid:job_id>/retry/", pages.retry, name="retry"),
+    path("", upload.upload, name="upload"),
+    path("jobs/<uuid:job_id>/", jobs.job, name="job"),
+    path("jobs/<uuid:job_id>/status/", jobs.status, name="status"),
+    path("jobs/<uuid:job_id>/events/", event_stream.events, name="events"),
+    path("jobs/<uuid:job_id>/audio/<str:kind>/", media_views.audio, name="audio"),
+    path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
+    path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
     path("uploads/", tus.collection, name="tus"),
     path("uploads/<str:upload_id>/", tus.upload, name="tus_upload"),
     path("healthz/live", health.live, name="live"),

@@ -157,7 +157,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "denoise_relay.log.JsonFormatter"},
+        "json": {"()": "denoise_relay.runtime.logs.JsonFormatter"},
     },
     "handlers": {
         "console": {

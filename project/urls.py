@@ -7,6 +7,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("api/v1/", include("denoise_relay.api_urls")),
+    path("api/v1/", include("denoise_relay.api.urls")),
     path("", include("denoise_relay.urls")),
 ]

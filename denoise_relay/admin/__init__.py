@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from denoise_relay.admin import jobs, keys
+from denoise_relay.admin import api_keys, jobs
 
-__all__ = ["jobs", "keys"]
+__all__ = ["api_keys", "jobs"]

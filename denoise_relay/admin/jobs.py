@@ -6,32 +6,27 @@ Nothing on the list page costs more when there are more jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import NoReverseMatch
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_POST
+from django.utils.translation import gettext_lazy
 
-from denoise_relay import jobs, presentation
-from denoise_relay.admin.dates import JobsByDate
-from denoise_relay.lifecycle import ACTIVE, TERMINAL
+from denoise_relay import presentation
+from denoise_relay.admin.job_actions import JobActions
+from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
+from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job, StatusChoices
 
 if TYPE_CHECKING:
@@ -39,27 +34,12 @@ if TYPE_CHECKING:
 else:
     JobBase = admin.ModelAdmin
 
-COUNT_LIMIT = 10_000
-"""Rows that the list counts, and so pages through; filters reach what is older."""
+#: Events shown of one job, the latest.
 TIMELINE_LENGTH = 200
-"""Events shown of one job, the latest."""
-ACTION_LIMIT = 200
-"""Jobs that one action takes: each is a transaction of its own."""
-OWNERS_LIMIT = 100
-"""Users that a search by name takes into account."""
-
-
-class BoundedPaginator(Paginator[Job] if TYPE_CHECKING else Paginator):  # type: ignore[misc]
-    """Stops counting at `COUNT_LIMIT`: a full count reads every row on PostgreSQL."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = cast("QuerySet[Job]", self.object_list)
-        return rows.order_by()[:COUNT_LIMIT].count()
 
 
 @admin.register(Job)
-class JobAdmin(JobBase):
+class JobAdmin(JobActions, JobBase):
     """The list, a read-only page with the timeline and both players, *retry* and *cancel*."""
 
     class Media:
@@ -124,10 +104,6 @@ class JobAdmin(JobBase):
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        """Retry and cancel need the model permission `change`."""
-        return request.user.has_perm("denoise_relay.change_job")
-
     # Columns
 
     @admin.display(description=gettext_lazy("status"))
@@ -182,102 +158,11 @@ class JobAdmin(JobBase):
         try:
             job_id = UUID(term)
         except ValueError:
-            return queryset.filter(_named(term)), False
+            return queryset.filter(matching(term)), False
         by_id = queryset.filter(pk=job_id)
         return (by_id if by_id.exists() else queryset.filter(upstream_id=term)), False
 
-    @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["steer"])
-    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        self._retry(request, self._selected(request, queryset))
-
-    @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["steer"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        self._cancel(request, self._selected(request, queryset))
-
-    def _selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> Sequence[Job]:
-        """The selection, or nothing and a message when it is too large to act on."""
-        selected = list(queryset.select_related("owner", "api_key")[: ACTION_LIMIT + 1])
-        if len(selected) <= ACTION_LIMIT:
-            return selected
-        text = ngettext(
-            "Select at most %(n)d job at a time. Nothing was done.",
-            "Select at most %(n)d jobs at a time. Nothing was done.",
-            ACTION_LIMIT,
-        )
-        self.message_user(request, text % {"n": ACTION_LIMIT}, messages.ERROR)
-        return ()
-
-    # What staff do
-
-    def _retry(self, request: HttpRequest, selected: Iterable[Job]) -> list[Job]:
-        anew = []
-        refused = 0
-        for job in selected:
-            if job.status in TERMINAL:
-                anew.append(jobs.retry(job))
-                self.log_change(request, job, f"Retried as {anew[-1].pk}.")
-            else:
-                refused += 1
-        if anew:
-            text = ngettext(
-                "%(n)d job was queued again.", "%(n)d jobs were queued again.", len(anew)
-            )
-            self.message_user(request, text % {"n": len(anew)}, messages.SUCCESS)
-        if refused:
-            text = ngettext(
-                "%(n)d job has not ended yet and was left alone.",
-                "%(n)d jobs have not ended yet and were left alone.",
-                refused,
-            )
-            self.message_user(request, text % {"n": refused}, messages.WARNING)
-        return anew
-
-    def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
-        canceled = ended = 0
-        for job in selected:
-            if jobs.cancel(job):
-                self.log_change(request, job, "Canceled.")
-                canceled += 1
-            else:
-                ended += 1
-        if canceled:
-            text = ngettext("%(n)d job was canceled.", "%(n)d jobs were canceled.", canceled)
-            self.message_user(request, text % {"n": canceled}, messages.SUCCESS)
-        if ended:
-            text = ngettext("%(n)d job had ended already.", "%(n)d jobs had ended already.", ended)
-            self.message_user(request, text % {"n": ended}, messages.WARNING)
-
     # One job
-
-    def get_urls(self) -> list[URLPattern]:
-        def steer(verb: str) -> URLPattern:
-            view = self.admin_site.admin_view(require_POST(getattr(self, f"{verb}_view")))
-            route: URLPattern = path(
-                f"<uuid:job_id>/{verb}/", view, name=f"denoise_relay_job_{verb}"
-            )
-            return route
-
-        return [steer("retry"), steer("cancel"), *super().get_urls()]
-
-    def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        anew = self._retry(request, [self._steered(request, job_id)])
-        return self._page_of(anew[0].pk if anew else job_id)
-
-    def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        self._cancel(request, [self._steered(request, job_id)])
-        return self._page_of(job_id)
-
-    def _steered(self, request: HttpRequest, job_id: UUID) -> Job:
-        if not self.has_steer_permission(request):
-            raise PermissionDenied
-        job = Job.objects.select_related("owner", "api_key").filter(pk=job_id).first()
-        if job is None:
-            raise Http404
-        return job
-
-    def _page_of(self, job_id: UUID) -> HttpResponse:
-        name = f"{self.admin_site.name}:denoise_relay_job_change"
-        return HttpResponseRedirect(reverse(name, args=[job_id]))
 
     def change_view(
         self,
@@ -298,14 +183,6 @@ class JobAdmin(JobBase):
                 "may_cancel": job.status in ACTIVE and self.has_steer_permission(request),
             }
         return super().change_view(request, object_id, form_url, extra)
-
-
-def _named(term: str) -> Q:
-    users = get_user_model()
-    named = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__icontains": term})
-    # Looked up first: a join would make the database read every user beside every job.
-    owners = list(named.values_list("pk", flat=True)[:OWNERS_LIMIT])
-    return Q(file_name__icontains=term) | Q(upstream_id__startswith=term) | Q(owner__in=owners)
 
 
 def _players(job: Job) -> list[tuple[str, str]]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from django.core.checks import CheckMessage, Error
 
-from denoise_relay import engine, metrics
+from denoise_relay import engine
 from denoise_relay.backends.base import Backend, Result, Run
 from denoise_relay.exceptions import JobFailed
+from denoise_relay.runtime import metrics
 
 NEUTRAL = "This recording could not be processed."
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 
 from denoise_relay import backends, engine
-from denoise_relay.backends.exchange import Broken, Exchanges, NotSent
 from denoise_relay.backends.local import LocalBackend
 from denoise_relay.backends.upstream import UpstreamBackend
-from denoise_relay.backends.upstream_client import Refused, UpstreamClient
+from denoise_relay.backends.upstream.client import UpstreamClient
+from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown, Refused
+from denoise_relay.backends.upstream.http import HttpClient
 from denoise_relay.conf import RelaySettings, relay_settings
 from denoise_relay.doctor.findings import Finding, fail, ok, warn
 from denoise_relay.exceptions import ProtocolError, RelayError
@@ -37,7 +38,7 @@ async def backend() -> Sequence[Finding]:
 async def _upstream(settings: RelaySettings) -> Finding:
     """One small request of the contract, which shows whether the key is good."""
     url = settings.UPSTREAM_URL
-    exchanges = Exchanges()
+    exchanges = HttpClient()
     begun = time.perf_counter()
     try:
         await UpstreamClient(settings, exchanges).probe()
@@ -49,7 +50,7 @@ async def _upstream(settings: RelaySettings) -> Finding:
             "Is UPSTREAM_URL right? Does this machine reach it (DNS, firewall)? Proxies of the "
             "environment are not used.",
         )
-    except Broken as error:
+    except OutcomeUnknown as error:
         return fail(f"{url} answers badly ({error}).", "Jobs are tried again until it does.")
     except ProtocolError as error:
         return fail(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.doctor import database, storage, work
+from denoise_relay.doctor import database, storage, workers
 from denoise_relay.doctor.backend import backend
+from denoise_relay.doctor.channel_layer import layer
 from denoise_relay.doctor.configuration import configuration, limits
 from denoise_relay.doctor.findings import Probe
-from denoise_relay.doctor.layer import layer
 
 PROBES: Final = (
     Probe(
@@ -46,8 +46,8 @@ PROBES: Final = (
     ),
     Probe(
         subject="work",
-        look=work.work,
+        look=workers.work,
         seconds=10,
-        remedy=work.REMEDY,
+        remedy=workers.REMEDY,
     ),
 )

@@ -13,8 +13,8 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.db import DatabaseError
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.examination import collected, in_thread
 from denoise_relay.doctor.findings import Finding, fail, ok, warn
+from denoise_relay.doctor.run import collected, in_thread
 from denoise_relay.models import Job, media_storage
 
 REMEDY = "Is the storage (STORAGES, MEDIA_ROOT) there, and may we write to it?"

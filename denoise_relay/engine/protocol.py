@@ -12,10 +12,28 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 from denoise_relay.engine.errors import REJECTION_CODES, MediaRejected
-from denoise_relay.engine.facts import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Facts about the audio track that would be denoised, measured, not taken from the header."""
+
+    duration_seconds: float
+    #: Hz, as the decoder delivers it; the result has the same.
+    sample_rate: int
+    #: As decoded; the result has at most 2.
+    channels: int
+    #: FFmpeg's name of the codec: `aac`, `pcm_s16le`, `opus`, …
+    codec: str
+    #: FFmpeg's short name of the container: `wav`, `mp3`, `mov`, `flac`, `ogg`, `matroska`, …
+    container: str
+    #: True if pictures move; cover art does not count.
+    has_video: bool
+
 
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"

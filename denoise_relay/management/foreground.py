@@ -16,12 +16,14 @@ from uuid import UUID
 
 from django.core.files import File
 
-from denoise_relay import backends, db, jobs, presentation
+from denoise_relay import backends, presentation
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import UploadRejected
+from denoise_relay.jobs import actions
 from denoise_relay.lifecycle import Status
-from denoise_relay.management.meter import Meter, Reading
+from denoise_relay.management.progress_bar import Progress, ProgressBar
 from denoise_relay.models import Job
+from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import Supervisor
 
 LOOK_SECONDS = 0.2
@@ -34,14 +36,14 @@ class Task:
 
     source: Path
     job_id: UUID | None = None
-    reading: Reading = field(init=False)
+    reading: Progress = field(init=False)
     #: Where the result was written to, or its URL where results stay upstream.
     output: str = ""
     #: Why there is none.
     problem: str = ""
 
     def __post_init__(self) -> None:
-        self.reading = Reading(name=self.source.name, pct=0.0, message="")
+        self.reading = Progress(name=self.source.name, pct=0.0, message="")
 
     @property
     def ended(self) -> bool:
@@ -53,7 +55,7 @@ Target = Callable[[Path, Job], Path]
 
 
 async def run(
-    sources: Sequence[Path], target: Target, settings: RelaySettings, meter: Meter
+    sources: Sequence[Path], target: Target, settings: RelaySettings, meter: ProgressBar
 ) -> list[Task]:
     """Run all files to their ends. When cancelled, cancels the jobs that have not ended."""
     tasks = [Task(source=source) for source in sources]
@@ -86,7 +88,7 @@ async def _submit(task: Task) -> None:
     try:
         with task.source.open("rb") as content:
             submission = asyncio.create_task(
-                jobs.asubmit(File(content, name=task.source.name)), name="denoise-submit"
+                actions.asubmit(File(content, name=task.source.name)), name="denoise-submit"
             )
             try:
                 job = await asyncio.shield(submission)
@@ -103,10 +105,10 @@ async def _submit(task: Task) -> None:
     task.job_id = job.pk
 
 
-async def _follow(tasks: Sequence[Task], target: Target, meter: Meter) -> None:
+async def _follow(tasks: Sequence[Task], target: Target, meter: ProgressBar) -> None:
     while True:
         waiting = {task.job_id: task for task in tasks if task.job_id and not task.ended}
-        rows = await db.call(_rows, list(waiting))
+        rows = await database.call(_rows, list(waiting))
         for job_id, task in waiting.items():
             job = rows.get(job_id)
             if job is None:
@@ -125,7 +127,7 @@ def _rows(job_ids: list[UUID]) -> dict[UUID, Job]:
 
 
 async def _look(task: Task, job: Job, target: Target) -> None:
-    task.reading = Reading(name=job.file_name, pct=job.pct, message=job.message, ended=job.ended)
+    task.reading = Progress(name=job.file_name, pct=job.pct, message=job.message, ended=job.ended)
     if job.status == Status.DONE:
         try:
             task.output = await asyncio.to_thread(_fetch, task.source, job, target)
@@ -162,7 +164,7 @@ async def _cancel(tasks: Sequence[Task]) -> None:
         async with asyncio.timeout(CANCEL_SECONDS):
             for task in tasks:
                 if task.job_id and not task.ended:
-                    await jobs.acancel(Job(pk=task.job_id))
+                    await actions.acancel(Job(pk=task.job_id))
 
 
 def beside(source: Path, job: Job) -> Path:

@@ -14,6 +14,7 @@ from django.template.context import Context
 
 from denoise_relay import presentation
 from denoise_relay.events import Stage
+from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.models import Job
 
 register = template.Library()
@@ -49,7 +50,7 @@ def denoise_job(
         "variant": variant,
         "controls": controls,
         "texts": presentation.element_texts(job, title=title),
-        "unplayable": job.extension in presentation.UNPLAYABLE,
+        "unplayable": job.extension in UNPLAYABLE,
         "done": job.stage == Stage.DONE,
         "failed": job.stage == Stage.ERROR,
         "pct": round(job.pct),

@@ -12,9 +12,8 @@ For pytest: `pytest_plugins = ["denoise_relay.testing.pytest_plugin"]` gives the
 
 from __future__ import annotations
 
-from denoise_relay.testing import answers
 from denoise_relay.testing.answers import Answer
-from denoise_relay.testing.records import Record, Seen, Upload, silent_wav
 from denoise_relay.testing.server import ScriptedUpstream
+from denoise_relay.testing.state import Record, Seen, Upload, silent_wav
 
 __all__ = ["Answer", "Record", "ScriptedUpstream", "Seen", "Upload", "answers", "silent_wav"]

@@ -12,9 +12,9 @@ from typing import Any
 
 from denoise_relay.testing import answers
 from denoise_relay.testing.answers import Answer
-from denoise_relay.testing.conversation import Conversation
-from denoise_relay.testing.records import Record, Seen, Upload, silent_wav
-from denoise_relay.testing.wire import BadRequest
+from denoise_relay.testing.connection import Conversation
+from denoise_relay.testing.http1 import BadRequest
+from denoise_relay.testing.state import Record, Seen, Upload, silent_wav
 
 #: Requests that are remembered; the counts go on.
 MAX_SEEN = 10_000

@@ -10,9 +10,10 @@ from django.db import Error as DatabaseFailure
 from django.db import connections, router
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from denoise_relay import broadcast, db, log
-from denoise_relay.echo import echo
 from denoise_relay.models import Job
+from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub.round_trip import round_trip
+from denoise_relay.runtime import database, logs
 from denoise_relay.worker import embedded
 
 ANSWER_SECONDS = 2.0
@@ -66,12 +67,12 @@ class _Question:
 async def _ask_database() -> bool:
     """Ask in the event path's own threads, which is where a database must answer for us."""
     try:
-        await db.call(_select_one)
+        await database.call(_select_one)
     except DatabaseFailure as error:
-        log.logger.warning(
+        logs.logger.warning(
             "Not ready: the database does not answer: %s",
             type(error).__name__,
-            extra=log.fields("database_failed", error=repr(error)),
+            extra=logs.fields("database_failed", error=repr(error)),
         )
         return False
     return True
@@ -79,16 +80,16 @@ async def _ask_database() -> bool:
 
 async def _ask_layer() -> bool:
     """Send a message to ourselves through the layer, over the connections that viewers use."""
-    layer = broadcast.shared_layer()
+    layer = publisher.shared_layer()
     if layer is None:
         return True
     try:
-        await echo(layer, layer, ANSWER_SECONDS)
+        await round_trip(layer, layer, ANSWER_SECONDS)
     except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
-        log.logger.warning(
+        logs.logger.warning(
             "Not ready: the channel layer carries no message: %s",
             type(error).__name__,
-            extra=log.fields("layer_failed", subscriber="denoise-ready", error=repr(error)),
+            extra=logs.fields("layer_failed", subscriber="denoise-ready", error=repr(error)),
         )
         return False
     return True

@@ -20,11 +20,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http.request import split_domain_port
 from django.utils import timezone
 
-from denoise_relay import db, leases, log
-from denoise_relay import metrics as instruments
 from denoise_relay.conf import relay_settings
+from denoise_relay.journal import leases
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
+from denoise_relay.runtime import database, logs
+from denoise_relay.runtime import metrics as instruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CACHE_SECONDS = 5.0
@@ -95,15 +96,15 @@ async def _count() -> None:
     _counted_at = time.monotonic()
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
-            statuses, oldest = await db.call(_numbers)
+            statuses, oldest = await database.call(_numbers)
     except (DatabaseFailure, TimeoutError) as error:
         # Not old numbers under a new date.
         instruments.JOBS.clear()
         instruments.QUEUE_OLDEST.set(float("nan"))
-        log.logger.warning(
+        logs.logger.warning(
             "The metrics have no job counts: %s",
             type(error).__name__,
-            extra=log.fields("count_failed", error=repr(error)),
+            extra=logs.fields("count_failed", error=repr(error)),
         )
         return
     for status in Status:

@@ -17,8 +17,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from denoise_relay import log
-from denoise_relay.views import replies
+from denoise_relay.runtime import logs
 
 RETRY_AFTER_SECONDS = 5
 AWAY = (OperationalError, InterfaceError)
@@ -38,11 +37,6 @@ def for_visitors(request: HttpRequest) -> HttpResponse:
     context = {"refresh_seconds": RETRY_AFTER_SECONDS if request.method == "GET" else None}
     page = render_to_string("denoise_relay/unavailable.html", context)
     return HttpResponse(page, status=503, headers=HEADERS)
-
-
-def for_programs(request: HttpRequest) -> HttpResponse:
-    """The contract's error object."""
-    return replies.error(replies.UNAVAILABLE, "Service unavailable", headers=HEADERS)
 
 
 def guard(patterns: Sequence[URLPattern], answer: Answer = for_visitors) -> None:
@@ -77,9 +71,9 @@ def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:
 
 
 def _note(request: HttpRequest, error: Exception) -> None:
-    log.logger.warning(
+    logs.logger.warning(
         "%s: the database is away: %s",
         request.path,
         type(error).__name__,
-        extra=log.fields("unavailable", path=request.path, error=repr(error)),
+        extra=logs.fields("unavailable", path=request.path, error=repr(error)),
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from denoise_relay import backends, log
+from denoise_relay import backends
 from denoise_relay.conf import relay_settings
+from denoise_relay.runtime import logs
 from denoise_relay.worker.supervisor import Supervisor
 
 _supervisor: Supervisor | None = None
@@ -29,9 +30,9 @@ async def start() -> None:
         supervisor = Supervisor(backends.load(settings), settings)
         await supervisor.start()
         _supervisor = supervisor
-    log.logger.info(
+    logs.logger.info(
         "The embedded worker has started",
-        extra=log.fields("embedded_started", owner=supervisor.owner),
+        extra=logs.fields("embedded_started", owner=supervisor.owner),
     )
 
 

@@ -11,16 +11,20 @@ from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from denoise_relay import broadcast, db, journal, log, media, metrics, signals
+from denoise_relay import signals
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Event, Fact, Stage, clean_text
 from denoise_relay.exceptions import JobFailed, LeaseLost
-from denoise_relay.leases import Lease
+from denoise_relay.journal import read
+from denoise_relay.journal.leases import Lease
+from denoise_relay.journal.writer import JournalWriter
 from denoise_relay.lifecycle import Status
+from denoise_relay.media import storage
 from denoise_relay.models import Job
-from denoise_relay.tasks import spawn
-from denoise_relay.worker.recorder import Recorder
+from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import database, logs, metrics
+from denoise_relay.runtime.background import spawn
 
 DETAIL_LIMIT = 4000
 """Characters of an error that are kept for staff."""
@@ -32,7 +36,7 @@ class Runner:
     """Runs one job and is what the backend talks to (`backends.base.Run`)."""
 
     def __init__(
-        self, lease: Lease, *, backend: Backend, recorder: Recorder, settings: RelaySettings
+        self, lease: Lease, *, backend: Backend, recorder: JournalWriter, settings: RelaySettings
     ) -> None:
         self._lease = lease
         self._backend = backend
@@ -71,7 +75,7 @@ class Runner:
     async def run(self) -> None:
         """Return when the job has ended or is no longer ours; cancellation hands it back."""
         try:
-            job = await db.insist(Job.objects.get, pk=self._lease.job)
+            job = await database.call_with_retry(Job.objects.get, pk=self._lease.job)
             await self._finish(await self._work(job))
         except (LeaseLost, Job.DoesNotExist) as error:
             metrics.LEASES_LOST.inc()
@@ -101,7 +105,7 @@ class Runner:
             try:
                 async with asyncio.timeout(self._seconds_left(job)) as deadline:
                     # Files may be large and the storage remote: not in the database's threads.
-                    source = await asyncio.to_thread(media.local_copy, job, workspace)
+                    source = await asyncio.to_thread(storage.local_copy, job, workspace)
                     self._assignment = _assignment(job, source, workspace)
                     result = await self._backend.run(self)
                     return await self._stored(job, result)
@@ -117,7 +121,7 @@ class Runner:
                 raise RuntimeError("the backend returned neither a file nor a URL")
             return {"result_url": result.url}
         try:
-            return {"result": await asyncio.to_thread(media.store_result, job, result.file)}
+            return {"result": await asyncio.to_thread(storage.store_result, job, result.file)}
         except OSError as error:
             raise JobFailed(_("The result could not be stored."), detail=repr(error)) from error
 
@@ -128,7 +132,7 @@ class Runner:
             await self._conclude(fact, signals.job_done, status=Status.DONE, **where)
         except Exception:
             # Not written, so no row names the file. (After a cancellation one may.)
-            await asyncio.to_thread(media.discard, where.get("result", ""))
+            await asyncio.to_thread(storage.discard, where.get("result", ""))
             raise
 
     async def _fail(self, message: str, detail: str) -> None:
@@ -149,10 +153,10 @@ class Runner:
                 await self._record(fact, **changes)
             except LeaseLost:
                 # A commit whose answer was lost is tried again, and fenced off by itself.
-                end = await db.insist(self._end_in_journal, changes)
+                end = await database.call_with_retry(self._end_in_journal, changes)
                 if end is None:
                     raise
-                await broadcast.publish([end])
+                await publisher.publish([end])
             await signals.send_ended(signal, self._lease.job)
 
         task = spawn(end_and_tell(), f"denoise-end-{self._lease.job.hex[:8]}")
@@ -167,14 +171,14 @@ class Runner:
     def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
         """The job's last event, if it ended just so and under our lease."""
         ours = Job.objects.filter(pk=self._lease.job, epoch=self._lease.epoch, **changes)
-        return journal.latest(self._lease.job) if ours.exists() else None
+        return read.latest(self._lease.job) if ours.exists() else None
 
     async def _crashed(self, error: BaseException) -> None:
-        log.logger.error(
+        logs.logger.error(
             "Job %s failed",
             self._lease.job,
             exc_info=error,
-            extra=log.fields("job_crashed", job=str(self._lease.job)),
+            extra=logs.fields("job_crashed", job=str(self._lease.job)),
         )
         await self._fail(_("Something went wrong on our side."), repr(error))
 
@@ -183,7 +187,7 @@ class Runner:
 
     def _log(self, action: str, text: str, why: str) -> None:
         job = self._lease.job
-        log.logger.info(text, job, why, extra=log.fields(action, job=str(job)))
+        logs.logger.info(text, job, why, extra=logs.fields(action, job=str(job)))
 
     def _seconds_left(self, job: Job) -> float:
         """Of the job's deadline, counted from its first runner; at least a moment to end it."""

@@ -16,13 +16,16 @@ from uuid import UUID
 
 from django.db import Error as DatabaseFailure
 
-from denoise_relay import broadcast, db, leases, log, metrics, queue
 from denoise_relay.backends.base import Backend
 from denoise_relay.conf import RelaySettings
-from denoise_relay.leases import Lease
-from denoise_relay.subscription import Subscription
-from denoise_relay.tasks import Tended, spawn
-from denoise_relay.worker.recorder import Recorder
+from denoise_relay.jobs import queue_positions
+from denoise_relay.journal import leases
+from denoise_relay.journal.leases import Lease
+from denoise_relay.journal.writer import JournalWriter
+from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub.subscriber import Subscription
+from denoise_relay.runtime import database, logs, metrics
+from denoise_relay.runtime.background import SupervisedTasks, spawn
 from denoise_relay.worker.runner import Runner
 
 SWEEP_SECONDS = 1.0
@@ -48,13 +51,13 @@ class Supervisor:
         self.owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._backend = backend
         self._settings = settings
-        self._recorder = Recorder(events_per_second=settings.EVENTS_PER_SECOND)
+        self._recorder = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
         self._subscription = Subscription(
             "denoise-supervisor", lambda _message: self._bell.set(), self._bell.set
         )
-        self._side_tasks = Tended(on_broken=self._abandon)
+        self._side_tasks = SupervisedTasks(on_broken=self._abandon)
         self._detach: Callable[[], None] = _nothing
         self._renewed = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
@@ -77,8 +80,8 @@ class Supervisor:
         return self._side_tasks.alive and not (self._runners and self._leases_stale())
 
     async def start(self) -> None:
-        self._detach = broadcast.attach_supervisor(self._bell.set)
-        self._subscription.join(broadcast.WORK_GROUP)
+        self._detach = publisher.attach_supervisor(self._bell.set)
+        self._subscription.join(publisher.WORK_GROUP)
         self._subscription.start()
         self._renewed = asyncio.get_running_loop().time()
         self._side_tasks.start(RECORDER, self._recorder.run)
@@ -105,9 +108,9 @@ class Supervisor:
         with contextlib.suppress(DatabaseFailure, TimeoutError):
             # If the database is away the leases expire; nobody waits for us.
             async with asyncio.timeout(STOP_SECONDS):
-                await db.call(leases.release, self.owner)
+                await database.call(leases.release, self.owner)
         await self._backend.aclose()
-        await broadcast.wake()
+        await publisher.wake()
 
     async def _unwound(self) -> None:
         """Wait for the runners, for a beat in flight (its claim would otherwise be committed
@@ -124,10 +127,10 @@ class Supervisor:
                 await self._renew()
                 await self._claim()
             except DatabaseFailure as error:
-                log.logger.warning(
+                logs.logger.warning(
                     "The supervisor could not reach the database: %s",
                     type(error).__name__,
-                    extra=log.fields("beat_failed", error=repr(error)),
+                    extra=logs.fields("beat_failed", error=repr(error)),
                 )
                 self._bell.clear()  # nobody's ringing makes the database answer
             with contextlib.suppress(TimeoutError):
@@ -139,12 +142,12 @@ class Supervisor:
         machine seconds, and leases cannot wait for it."""
         while not self._stopping:
             try:
-                await queue.announce()
+                await queue_positions.announce()
             except Exception as error:  # noqa: BLE001 - no runner may stop for a place untold
-                log.logger.warning(
+                logs.logger.warning(
                     "The queue's places could not be told: %s",
                     type(error).__name__,
-                    extra=log.fields("places_failed", error=repr(error)),
+                    extra=logs.fields("places_failed", error=repr(error)),
                 )
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -153,7 +156,9 @@ class Supervisor:
         begun = asyncio.get_running_loop().time()
         held = still = set(self._runners)
         if held:
-            still = await db.call(leases.renew, self.owner, held, self._settings.LEASE_SECONDS)
+            still = await database.call(
+                leases.renew, self.owner, held, self._settings.LEASE_SECONDS
+            )
         self._renewed = begun
         self._watch()
         for job in held - still:
@@ -181,11 +186,11 @@ class Supervisor:
         """Stop all runners: others may hold their leases soon (fencing is the safety)."""
         if not self._runners:
             return
-        log.logger.warning(
+        logs.logger.warning(
             "%d jobs stop here: %s",
             len(self._runners),
             why,
-            extra=log.fields("leases_abandoned", jobs=len(self._runners)),
+            extra=logs.fields("leases_abandoned", jobs=len(self._runners)),
         )
         for task in self._runners.values():
             task.cancel()
@@ -194,7 +199,7 @@ class Supervisor:
         free = self.capacity - len(self._runners)
         if free <= 0 or self._stopping:
             return
-        claimed = await db.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS)
+        claimed = await database.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS)
         if not self._stopping:  # else they are handed back at once
             for lease in claimed:
                 self._begin(lease)
@@ -217,10 +222,10 @@ class Supervisor:
             del self._runners[job]
         if not task.cancelled() and (error := task.exception()) is not None:
             # The lease of a runner that crashed runs out, and the job is claimed again.
-            log.logger.error(
+            logs.logger.error(
                 "The runner of job %s crashed",
                 job,
                 exc_info=error,
-                extra=log.fields("runner_crashed", job=str(job)),
+                extra=logs.fields("runner_crashed", job=str(job)),
             )
         self._bell.set()  # there is room for another

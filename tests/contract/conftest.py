@@ -12,7 +12,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.testing import ScriptedUpstream
-from denoise_relay.testing.records import silent_wav
+from denoise_relay.testing.state import silent_wav
 from tests.contract.runs import NewBackend, NewRun, RecordedRun, make_run
 
 

@@ -226,8 +226,8 @@ async def test_the_name_is_resolved_once_and_the_checked_address_is_used(
         return real(host, port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    monkeypatch.setattr("denoise_relay.backends.address_guard.is_public", lambda _: True)
-    monkeypatch.setattr("denoise_relay.backends.upstream.RESULT_TRIES", 1)
+    monkeypatch.setattr("denoise_relay.backends.upstream.ssrf_guard.is_public", lambda _: True)
+    monkeypatch.setattr("denoise_relay.backends.upstream.backend.RESULT_TRIES", 1)
     upstream.on_progress(
         answers.stream(answers.done(f"http://rebind.example:{upstream.port}/results/x.wav"))
     )

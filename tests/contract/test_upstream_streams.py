@@ -10,9 +10,9 @@ import tracemalloc
 
 import pytest
 
-from denoise_relay import metrics
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
+from denoise_relay.runtime import metrics
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
 from tests.contract.runs import NewBackend, NewRun, RecordedRun
 from tests.waiting import eventually

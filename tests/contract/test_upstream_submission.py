@@ -65,7 +65,7 @@ async def test_silence_after_the_file_was_taken_makes_no_second_job(
     new_run: NewRun,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("denoise_relay.backends.upstream_client.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("denoise_relay.backends.upstream.client.ANSWER_SECONDS", 0.3)
     upstream.on_submit(TAKEN + answers.silence())
     await backend.run(new_run())
     assert upstream.counts["submit"] == 1

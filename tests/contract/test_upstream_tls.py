@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from denoise_relay.backends import exchange
-from denoise_relay.backends.upstream import UpstreamBackend
+from denoise_relay.backends.upstream import UpstreamBackend, http
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import ScriptedUpstream, answers
 from tests.contract.runs import NewRun
@@ -35,7 +34,7 @@ def serve(
     async def on(name: str) -> AsyncIterator[int]:
         certificate, key = _certificate(name, tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        exchange._tls.cache_clear()
+        http._tls.cache_clear()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
 
@@ -51,7 +50,7 @@ def serve(
             yield server.sockets[0].getsockname()[1]
 
     yield on
-    exchange._tls.cache_clear()
+    http._tls.cache_clear()
 
 
 def _certificate(name: str, folder: Path) -> tuple[Path, Path]:
@@ -104,7 +103,7 @@ async def test_a_certificate_for_another_name_is_refused(
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("denoise_relay.backends.upstream.RESULT_TRIES", 1)
+    monkeypatch.setattr("denoise_relay.backends.upstream.backend.RESULT_TRIES", 1)
     async with serve("other.example") as port:
         url = f"https://localhost:{port}/results/x.wav"
         upstream.on_progress(answers.stream(answers.done(url)))

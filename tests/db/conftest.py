@@ -11,15 +11,15 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from pytest_django import Settings
 
-from denoise_relay import db
-from denoise_relay.transport.feed import Feed, feed
+from denoise_relay.live.feed import Feed, feed
+from denoise_relay.runtime import database
 
 
 @pytest.fixture(autouse=True)
 def _no_connection_left() -> Iterator[None]:
     """PostgreSQL drops no database that somebody is still connected to."""
     yield
-    db.close()
+    database.close()
     # The one thread that async code without a request shares for the ORM.
     SyncToAsync.single_thread_executor.submit(connections.close_all).result(timeout=10)
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.db import connections
 
-from denoise_relay import journal, models
+from denoise_relay import models
 from denoise_relay.events import Event, Fact, Stage
-from denoise_relay.journal import Entry, Outcome
+from denoise_relay.journal import read
+from denoise_relay.journal.append import Entry, Outcome, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 
@@ -34,7 +35,7 @@ def make_job(**columns: Any) -> Job:
 def append(job: Job, fact: Fact | None, *, epoch: int | None = None, **changes: Any) -> Outcome:
     """Journal one fact, under the epoch that the object knows."""
     number = job.epoch if epoch is None else epoch
-    (outcome,) = journal.append([Entry(job=job.pk, epoch=number, fact=fact, changes=changes)])
+    (outcome,) = append_entries([Entry(job=job.pk, epoch=number, fact=fact, changes=changes)])
     return outcome
 
 
@@ -47,7 +48,7 @@ def end(job: Job, fact: Fact = DONE) -> Outcome:
 def story(job: UUID) -> list[Event]:
     """All events of a job, after checking what is true of every journal (invariant 2)."""
     rows = models.Event.objects.filter(job=job).order_by("seq")
-    told = [journal.as_event(row) for row in rows]
+    told = [read.as_event(row) for row in rows]
     assert [event.seq for event in told] == list(range(1, len(told) + 1))
     percents = [event.pct for event in told]
     assert percents == sorted(percents)

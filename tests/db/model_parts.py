@@ -10,10 +10,10 @@ from uuid import UUID
 import msgspec
 
 from denoise_relay.events import Event, Stage
+from denoise_relay.live.consumers import ManyConsumer
+from denoise_relay.live.feed import Feed
+from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.models import Job
-from denoise_relay.transport.consumers import ManyConsumer
-from denoise_relay.transport.feed import Feed
-from denoise_relay.transport.mailbox import Mailbox
 
 
 def check_whole(told: list[Event], row: Job) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from denoise_relay import journal
 from denoise_relay.events import Fact, Stage
-from denoise_relay.journal import Entry
+from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job, media_name, media_storage
 
@@ -27,7 +26,7 @@ def stored_job(
 
 def say(job: Job, fact: Fact | None, **changes: Any) -> None:
     """Journal a fact about the job, and refresh it."""
-    (outcome,) = journal.append([Entry(job=job.pk, epoch=0, fact=fact, changes=changes)])
+    (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact, changes=changes)])
     assert outcome.written
     job.refresh_from_db()
 

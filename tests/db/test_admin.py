@@ -19,8 +19,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from denoise_relay import access
+from denoise_relay.admin import job_actions, large_tables
 from denoise_relay.admin import jobs as jobs_admin
-from denoise_relay.admin.dates import JobsByDate
+from denoise_relay.admin.large_tables import JobsByDate
 from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
@@ -94,7 +95,7 @@ def test_list_costs_the_same_queries_for_any_number_of_jobs(root: Client) -> Non
 
 
 def test_list_never_counts_all_jobs(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_admin, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(large_tables, "COUNT_LIMIT", 3)
     for _ in range(5):
         stored_job()
 
@@ -259,7 +260,7 @@ def test_selected_jobs_are_retried_if_they_have_ended(root: Client) -> None:
 
 
 def test_too_large_a_selection_is_left_alone(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_admin, "ACTION_LIMIT", 1)
+    monkeypatch.setattr(job_actions, "ACTION_LIMIT", 1)
     jobs = [stored_job(), stored_job()]
 
     html = act(root, "cancel_selected", *jobs)

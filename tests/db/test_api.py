@@ -20,12 +20,16 @@ from django.test import AsyncClient
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from denoise_relay import access, broadcast, db, engine, intake, journal
+from denoise_relay import access, engine
+from denoise_relay.api import history, signed_urls
 from denoise_relay.events import Fact
+from denoise_relay.jobs import validation
+from denoise_relay.journal import read
 from denoise_relay.lifecycle import Status
+from denoise_relay.live.feed import feed
 from denoise_relay.models import ApiKey, Job
-from denoise_relay.transport.feed import feed
-from denoise_relay.views import history, links
+from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import database
 from tests.db.asking import Answer, aask, ask
 from tests.db.stored_jobs import fail, finish, say, stored_job
 
@@ -62,7 +66,7 @@ def wav(name: str = "voice.wav") -> SimpleUploadedFile:
 
 @needs_engine
 def test_submission_is_answered_with_its_id_twice(secret: str, key: ApiKey) -> None:
-    answer = call(ROOT, secret, method="POST", data={"audio": intake.sample()})
+    answer = call(ROOT, secret, method="POST", data={"audio": validation.sample()})
 
     assert answer.status == 200
     assert answer["Content-Type"] == "application/json"
@@ -70,7 +74,7 @@ def test_submission_is_answered_with_its_id_twice(secret: str, key: ApiKey) -> N
     assert body == {"jobId": body["denoiseId"], "denoiseId": body["denoiseId"]}
     job = Job.objects.get(pk=UUID(body["denoiseId"]))
     assert (job.status, job.api_key, job.owner) == (Status.QUEUED, key, None)
-    assert job.original.size == intake.sample().size
+    assert job.original.size == validation.sample().size
 
 
 @needs_engine
@@ -79,7 +83,7 @@ def test_job_of_a_users_key_is_the_users() -> None:
     user = User.objects.create_user("u")
     secret = access.create_api_key("client", user)
 
-    call(ROOT, secret, method="POST", data={"audio": intake.sample()})
+    call(ROOT, secret, method="POST", data={"audio": validation.sample()})
 
     assert Job.objects.get().owner == user
 
@@ -122,7 +126,7 @@ def test_file_too_large_is_told_both_sizes(secret: str, settings: Settings) -> N
 def test_recording_too_long_is_told_both_durations(secret: str, settings: Settings) -> None:
     settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "MAX_DURATION_SECONDS": 3}
 
-    answer = call(ROOT, secret, method="POST", data={"audio": intake.sample()})
+    answer = call(ROOT, secret, method="POST", data={"audio": validation.sample()})
 
     assert answer.status == 400
     assert answer.json()["errorCode"] == "40003"
@@ -147,7 +151,7 @@ def test_unusable_file_is_a_400_with_a_reason(secret: str, name: str) -> None:
 def test_no_csrf_token_is_asked_of_programs(secret: str) -> None:
     client = AsyncClient(enforce_csrf_checks=True)
 
-    answer = call(ROOT, secret, client=client, method="POST", data={"audio": intake.sample()})
+    answer = call(ROOT, secret, client=client, method="POST", data={"audio": validation.sample()})
 
     assert answer.status == 200
 
@@ -389,7 +393,7 @@ async def listening() -> AsyncIterator[None]:
         yield
     finally:
         await feed().stop()
-        await asyncio.to_thread(db.close)
+        await asyncio.to_thread(database.close)
 
 
 def messages(body: bytes) -> list[dict[str, Any]]:
@@ -438,8 +442,8 @@ def test_progress_is_live_and_in_the_contracts_words() -> None:
             fail(job, "Out of paper")
 
         await sync_to_async(tell)()
-        events = await sync_to_async(journal.after)(job.pk, 1)
-        await broadcast.publish(events)
+        events = await sync_to_async(read.after)(job.pk, 1)
+        await publisher.publish(events)
 
     async def scenario() -> list[dict[str, Any]]:
         async with listening(), asyncio.timeout(10):
@@ -467,7 +471,7 @@ def test_progress_is_live_and_in_the_contracts_words() -> None:
 @pytest.fixture
 def link(key: ApiKey) -> str:
     job = finish(stored_job(api_key=key))
-    return f"{ROOT}/{job.pk}/audio/denoised?sig={links.signature(job.pk, 'denoised')}"
+    return f"{ROOT}/{job.pk}/audio/denoised?sig={signed_urls.signature(job.pk, 'denoised')}"
 
 
 def test_link_needs_no_key_and_has_ranges(link: str) -> None:
@@ -496,7 +500,7 @@ def test_forged_link_is_the_404_of_everything_unknown(link: str, forge: Any) -> 
 
 
 def test_expired_link_opens_nothing(link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "LIFETIME_SECONDS", -1)
+    monkeypatch.setattr(signed_urls, "LIFETIME_SECONDS", -1)
 
     answer = ask(link)
 

@@ -11,9 +11,10 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from denoise_relay import broadcast, subscription
 from denoise_relay.events import Event, Stage
-from denoise_relay.subscription import Subscription
+from denoise_relay.frames import parse_frame
+from denoise_relay.pubsub import publisher, subscriber
+from denoise_relay.pubsub.subscriber import Subscription
 from tests.waiting import eventually
 
 
@@ -60,11 +61,11 @@ class Layer:
 @pytest.fixture
 def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     made = Layer()
-    monkeypatch.setattr(broadcast, "shared_layer", lambda: made)
-    monkeypatch.setattr(broadcast, "_silent_until", 0.0)
-    monkeypatch.setattr(broadcast, "SEND_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(subscription, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(subscription, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(publisher, "shared_layer", lambda: made)
+    monkeypatch.setattr(publisher, "_silent_until", 0.0)
+    monkeypatch.setattr(publisher, "SEND_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(subscriber, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(subscriber, "RETRY_SECONDS", 0.01)
     return made
 
 
@@ -112,30 +113,30 @@ def some(count: int) -> list[Event]:
 async def test_each_event_goes_to_its_jobs_group(layer: Layer) -> None:
     events = some(120)
 
-    await broadcast.publish(events)
+    await publisher.publish(events)
 
     assert [group for group, _ in layer.sent] == [f"denoise.job.{e.job.hex}" for e in events]
-    frame = broadcast.parse_frame(layer.sent[0][1]["frame"])
+    frame = parse_frame(layer.sent[0][1]["frame"])
     assert (frame.job, frame.seq, frame.terminal) == (events[0].job, 1, False)
 
 
 async def test_a_frozen_layer_holds_up_one_call_and_is_then_left_alone(layer: Layer) -> None:
     layer.frozen = True
     async with asyncio.timeout(2):  # ten groups, and yet one time-out
-        await broadcast.publish(some(500))
+        await publisher.publish(some(500))
     calls = layer.calls
 
-    await broadcast.publish(some(1))
-    await broadcast.wake()
+    await publisher.publish(some(1))
+    await publisher.wake()
 
     assert layer.calls == calls
 
 
 async def test_a_layer_that_raises_is_asked_again(layer: Layer) -> None:
     layer.error = ConnectionError("refused")
-    await broadcast.publish(some(1))
+    await publisher.publish(some(1))
     layer.error = None
-    await broadcast.publish(some(1))
+    await publisher.publish(some(1))
 
     assert len(layer.sent) == 1
 
@@ -207,4 +208,4 @@ async def test_a_loop_that_has_closed_is_passed_over() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
 
-    broadcast._call_on(loop, lambda: None)
+    publisher._call_on(loop, lambda: None)

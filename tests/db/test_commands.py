@@ -16,7 +16,7 @@ from pytest_django import Settings
 from denoise_relay import access, engine
 from denoise_relay.backends.base import Result
 from denoise_relay.lifecycle import Status
-from denoise_relay.management.meter import Meter, Reading
+from denoise_relay.management.progress_bar import Progress, ProgressBar
 from denoise_relay.models import ApiKey, Job
 from tests.db.stored_jobs import finish
 from tests.waiting import wait_for
@@ -192,13 +192,13 @@ def test_jobs_of_external_workers_are_followed(shell: Path, settings: Settings) 
 # The meter
 
 
-def readings(pct: float, *, ended: bool = False) -> dict[str, Reading]:
-    return {"1": Reading(name="talk.wav", pct=pct, message="Cleaning", ended=ended)}
+def readings(pct: float, *, ended: bool = False) -> dict[str, Progress]:
+    return {"1": Progress(name="talk.wav", pct=pct, message="Cleaning", ended=ended)}
 
 
 def test_plain_lines_are_few() -> None:
     lines: list[str] = []
-    meter = Meter(lines.append, moves=False)
+    meter = ProgressBar(lines.append, moves=False)
 
     for pct in range(100):
         meter.show(readings(pct))
@@ -212,7 +212,7 @@ def test_bars_move_in_place_and_fit_the_terminal(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "20")
     drawn: list[str] = []
-    meter = Meter(drawn.append, moves=True)
+    meter = ProgressBar(drawn.append, moves=True)
 
     meter.show(readings(0))
     meter.show(readings(50))

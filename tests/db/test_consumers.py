@@ -19,13 +19,17 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import AsyncClient
 from pytest_django import Settings
 
-from denoise_relay import access, broadcast, db, journal
+from denoise_relay import access
 from denoise_relay.events import Fact
+from denoise_relay.journal import read
+from denoise_relay.live import shutdown, websocket
+from denoise_relay.live.feed import Feed
+from denoise_relay.live.mailbox import LIMIT
 from denoise_relay.models import ApiKey, Job
+from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.transport import socket
-from denoise_relay.transport.feed import Feed
-from denoise_relay.transport.mailbox import LIMIT
+from denoise_relay.runtime import database
 from tests.db.making import append, end, make_job
 from tests.waiting import eventually
 
@@ -85,22 +89,22 @@ open_to_all = pytest.mark.usefixtures("_open_to_all")
 
 
 async def job_with(percents: int = 0) -> Job:
-    job: Job = await db.call(make_job)
+    job: Job = await database.call(make_job)
     for pct in range(1, percents + 1):
-        await db.call(append, job, Fact(pct=pct))
+        await database.call(append, job, Fact(pct=pct))
     return job
 
 
 async def tell(job: Job, pct: float) -> None:
-    outcome = await db.call(append, job, Fact(pct=pct))
+    outcome = await database.call(append, job, Fact(pct=pct))
     assert outcome.event
-    await broadcast.publish([outcome.event])
+    await publisher.publish([outcome.event])
 
 
 async def tell_end(job: Job) -> None:
-    outcome = await db.call(end, job)
+    outcome = await database.call(end, job)
     assert outcome.event
-    await broadcast.publish([outcome.event])
+    await publisher.publish([outcome.event])
 
 
 def one(job: Job, query: str = "") -> str:
@@ -127,7 +131,7 @@ async def test_after_says_where_to_begin(query: str, numbers: list[int]) -> None
     job = await job_with(3)
     async with opened(one(job, query)) as client:
         assert [frame["seq"] for frame in await client.frames(len(numbers))] == numbers
-        await eventually(lambda: socket.feed().viewers == 1)
+        await eventually(lambda: websocket.feed().viewers == 1)
         await tell(job, 50)
         await tell_end(job)
 
@@ -150,7 +154,7 @@ async def test_after_must_be_a_number(after: str) -> None:
 @open_to_all
 async def test_an_ended_job_is_told_once() -> None:
     job = await job_with(1)
-    await db.call(end, job)
+    await database.call(end, job)
     async with opened(one(job)) as client:
         assert (await client.frame())["stage"] == "done"
         assert await client.closed() == 1000
@@ -176,10 +180,10 @@ async def test_an_unknown_path_is_closed_kindly(path: str) -> None:
 
 async def test_who_may_watch() -> None:
     owner = await User.objects.acreate_user("owner")
-    job: Job = await db.call(make_job, owner=owner, visitor="")
-    visited: Job = await db.call(make_job, visitor="token")
+    job: Job = await database.call(make_job, owner=owner, visitor="")
+    visited: Job = await database.call(make_job, visitor="token")
     secret = await sync_to_async(access.create_api_key)("key")
-    keyed: Job = await db.call(make_job, api_key=await ApiKey.objects.aget())
+    keyed: Job = await database.call(make_job, api_key=await ApiKey.objects.aget())
     browser = AsyncClient()
     await browser.aforce_login(owner)
     login = (b"cookie", f"sessionid={browser.cookies['sessionid'].value}".encode())
@@ -245,9 +249,9 @@ async def test_many_jobs_on_one_socket() -> None:
         assert told == [(str(a.pk), 2), (str(a.pk), 3), (str(b.pk), 1)]
         assert live == {(str(b.pk), 2), (str(a.pk), 4)}
         # What has ended is watched no more, and the socket goes on.
-        assert socket.feed().viewers == 1
+        assert websocket.feed().viewers == 1
         await client.say({"unwatch": [str(b.pk), "x", 7]})
-        await eventually(lambda: socket.feed().viewers == 0)
+        await eventually(lambda: websocket.feed().viewers == 0)
         await tell(b, 6)
         await client.say({"ping": "still here"})
         assert await client.frame() == {"pong": "still here"}
@@ -267,9 +271,9 @@ async def test_unknown_jobs_are_told_and_the_others_watched() -> None:
 
 
 async def _newest(job: Job) -> dict[str, Any]:
-    event = await db.call(journal.latest, job.pk)
+    event = await database.call(read.latest, job.pk)
     assert event is not None
-    return json.loads(broadcast.frame_of(event).text)  # type: ignore[no-any-return]
+    return json.loads(frame_of(event).text)  # type: ignore[no-any-return]
 
 
 @open_to_all
@@ -306,7 +310,7 @@ async def test_no_more_jobs_than_allowed() -> None:
         '{"ping": "' + "x" * 65 + '"}',
         "[" * 8000,
         '{"ping": 1e999}',
-        '{"ping": "' + "x" * socket.INPUT_BYTES + '"}',
+        '{"ping": "' + "x" * websocket.INPUT_BYTES + '"}',
         b"\x00\xff",
         b'{"ping": 1}',
     ],
@@ -342,7 +346,7 @@ async def test_a_client_that_leaves_leaves_nothing(the_feed: Feed, path: str) ->
         assert the_feed.viewers == 1
 
     await eventually(lambda: asyncio.all_tasks() == before)
-    assert (the_feed.viewers, len(socket._open)) == (0, 0)
+    assert (the_feed.viewers, len(shutdown.sockets)) == (0, 0)
 
 
 @open_to_all
@@ -358,7 +362,7 @@ async def test_a_client_that_is_cut_leaves_nothing(the_feed: Feed) -> None:
 
     assert client.future.cancelled()
     await eventually(lambda: asyncio.all_tasks() == before)
-    assert (the_feed.viewers, len(socket._open)) == (0, 0)
+    assert (the_feed.viewers, len(shutdown.sockets)) == (0, 0)
 
 
 @open_to_all
@@ -366,15 +370,15 @@ async def test_a_client_that_leaves_during_the_replay_leaves_nothing(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, before = await job_with(3), asyncio.all_tasks()
-    reading, gate, real = asyncio.Event(), asyncio.Event(), db.call
+    reading, gate, real = asyncio.Event(), asyncio.Event(), database.call
 
     async def slow(function: Any, *args: Any, **kwargs: Any) -> Any:
-        if function is journal.after:
+        if function is read.after:
             reading.set()
             await gate.wait()
         return await real(function, *args, **kwargs)
 
-    monkeypatch.setattr(db, "call", slow)
+    monkeypatch.setattr(database, "call", slow)
     client = Client(application, one(job, "?after=0"), headers=[HOST])
     await client.connect(timeout=5)
     await reading.wait()
@@ -383,7 +387,7 @@ async def test_a_client_that_leaves_during_the_replay_leaves_nothing(
     await client.wait(timeout=5)
 
     await eventually(lambda: asyncio.all_tasks() == before)
-    assert (the_feed.viewers, len(socket._open)) == (0, 0)
+    assert (the_feed.viewers, len(shutdown.sockets)) == (0, 0)
 
 
 @open_to_all
@@ -395,14 +399,14 @@ async def test_a_failure_closes_the_socket_and_leaves_nothing(
     def broken(*_: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(journal, "latest", broken)
+    monkeypatch.setattr(read, "latest", broken)
     client = Client(application, one(job), headers=[HOST])
     await client.connect(timeout=5)
     assert await client.closed() == 4011
     await client.wait(timeout=5)
 
     await eventually(lambda: asyncio.all_tasks() == before)
-    assert (the_feed.viewers, len(socket._open)) == (0, 0)
+    assert (the_feed.viewers, len(shutdown.sockets)) == (0, 0)
 
 
 @open_to_all
@@ -442,13 +446,13 @@ async def test_the_server_says_goodbye() -> None:
     job = await job_with()
     async with opened(one(job)) as a, opened("/ws/denoise/") as b:
         await a.frame()
-        closing = asyncio.create_task(socket.close_all(), name="test-close")
+        closing = asyncio.create_task(shutdown.close_all(), name="test-close")
         try:
             assert [await a.closed(), await b.closed()] == [4012, 4012]
             async with opened("/ws/denoise/") as late:
                 assert await late.closed() == 4012
         finally:
-            socket.reopen()
+            shutdown.reopen()
             await a.disconnect()
             await b.disconnect()
             await closing

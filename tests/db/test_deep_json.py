@@ -11,7 +11,7 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 
-from denoise_relay.backends.upstream_events import (
+from denoise_relay.backends.upstream.messages import (
     decode_accepted,
     decode_error,
     decode_event,
@@ -19,8 +19,8 @@ from denoise_relay.backends.upstream_events import (
     load_json,
 )
 from denoise_relay.exceptions import ProtocolError
+from denoise_relay.live.websocket import INPUT_BYTES
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.transport.socket import INPUT_BYTES
 
 DEPTH = 100_000
 DEEP = {

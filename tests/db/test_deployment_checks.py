@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 from pytest_django import Settings
 
-from denoise_relay import deployment_checks as checks
+from denoise_relay import checks
 
 REDIS = {"redis": "8.1.0"}
 

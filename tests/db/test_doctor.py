@@ -24,14 +24,14 @@ from pytest_django import Settings
 from denoise_relay import engine
 from denoise_relay.doctor import database as doctor_database
 from denoise_relay.doctor.backend import backend
+from denoise_relay.doctor.channel_layer import layer
 from denoise_relay.doctor.configuration import configuration, limits
 from denoise_relay.doctor.database import database
-from denoise_relay.doctor.examination import examine, in_thread
 from denoise_relay.doctor.findings import Finding, Level, Probe, fail, ok
-from denoise_relay.doctor.layer import layer
 from denoise_relay.doctor.probes import PROBES
+from denoise_relay.doctor.run import examine, in_thread
 from denoise_relay.doctor.storage import storage
-from denoise_relay.doctor.work import work
+from denoise_relay.doctor.workers import work
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from denoise_relay.testing import ScriptedUpstream, answers

@@ -11,11 +11,14 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from denoise_relay import broadcast, db, journal
 from denoise_relay.events import Event, Fact
+from denoise_relay.frames import Frame
+from denoise_relay.journal import read
+from denoise_relay.live.feed import Feed
+from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.models import Job
-from denoise_relay.transport.feed import Feed
-from denoise_relay.transport.mailbox import Mailbox
+from denoise_relay.pubsub.publisher import frame_of
+from denoise_relay.runtime import database
 from tests.db.making import append, end, make_job
 from tests.waiting import eventually
 
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def say(job: Job, pct: float) -> Event:
-    outcome = await db.call(append, job, Fact(pct=pct))
+    outcome = await database.call(append, job, Fact(pct=pct))
     assert outcome.event is not None
     return outcome.event
 
@@ -39,7 +42,7 @@ class Box(Mailbox):
         super().__init__()
         self.numbers: list[int] = []
 
-    def put(self, frame: broadcast.Frame) -> None:
+    def put(self, frame: Frame) -> None:
         self.numbers.append(frame.seq)
         super().put(frame)
 
@@ -49,7 +52,7 @@ class Box(Mailbox):
     [(None, [4]), (0, [1, 2, 3, 4]), (2, [3, 4]), (4, []), (5, [4]), (2**31 - 1, [4])],
 )
 async def test_replay(the_feed: Feed, after: int | None, numbers: list[int]) -> None:
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     for pct in (1, 2, 3):
         await say(job, pct)
 
@@ -62,8 +65,8 @@ async def test_replay_of_nothing(the_feed: Feed) -> None:
 
 
 async def test_replay_of_more_than_a_page(the_feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal.after, "__defaults__", (3,))
-    job = await db.call(make_job)
+    monkeypatch.setattr(read.after, "__defaults__", (3,))
+    job = await database.call(make_job)
     for pct in range(10):
         await say(job, pct)
 
@@ -71,24 +74,24 @@ async def test_replay_of_more_than_a_page(the_feed: Feed, monkeypatch: pytest.Mo
 
 
 async def test_a_hole_is_filled_from_the_journal(the_feed: Feed) -> None:
-    job, box = await db.call(make_job), Box()
+    job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
     events = [await say(job, pct) for pct in (1, 2, 3)]
 
-    the_feed.deliver(broadcast.frame_of(events[2]))
+    the_feed.deliver(frame_of(events[2]))
 
     await eventually(lambda: box.numbers == [2, 3, 4])
 
 
 async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
-    job, box = await db.call(make_job), Box()
+    job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
     events = [await say(job, pct) for pct in (1, 2)]
 
     for event in [*events, *events, events[0]]:
-        the_feed.deliver(broadcast.frame_of(event))
+        the_feed.deliver(frame_of(event))
 
     assert box.numbers == [2, 3]
 
@@ -96,21 +99,21 @@ async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
 async def test_a_lost_tail_is_found_in_one_query(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some = [await db.call(make_job) for _ in range(5)]
+    some = [await database.call(make_job) for _ in range(5)]
     boxes = [Box() for _ in some]
     for job, box in zip(some, boxes, strict=True):
         the_feed.watch(job.pk, box)
         await replayed(the_feed, job.pk, None)
     for job in some[:2]:
-        await db.call(end, job)
+        await database.call(end, job)
     asked: list[int] = []
-    real = journal.positions
+    real = read.positions
 
     def counted(jobs: Any) -> dict[UUID, int]:
         asked.append(len(jobs))
         return real(jobs)
 
-    monkeypatch.setattr(journal, "positions", counted)
+    monkeypatch.setattr(read, "positions", counted)
 
     await the_feed.check_now()
 
@@ -122,11 +125,11 @@ async def test_the_position_check_comes_by_itself(the_feed: Feed, settings: Sett
     await the_feed.stop()
     settings.DENOISE_RELAY = {"WORKER": "external", "POSITION_CHECK_SECONDS": 0.1}
     the_feed.start()
-    job, box = await db.call(make_job), Box()
+    job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
 
-    await db.call(end, job)
+    await database.call(end, job)
 
     await eventually(lambda: box.numbers == [2])
 
@@ -136,21 +139,21 @@ async def test_one_viewers_replay_hides_nothing_from_another(
 ) -> None:
     """The first reads "nothing new" just before an event that the bell loses; the second then
     reads that event, and so brings the feed beyond what the first has seen."""
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     first, second = Box(), Box()
-    read, seen, real = asyncio.Event(), asyncio.Event(), db.call
+    looked, seen, real = asyncio.Event(), asyncio.Event(), database.call
 
     async def slow(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = await real(function, *args, **kwargs)
-        if function is journal.after and not found and not read.is_set():
-            read.set()
+        if function is read.after and not found and not looked.is_set():
+            looked.set()
             await seen.wait()
         return found
 
     the_feed.watch(job.pk, first)
-    monkeypatch.setattr(db, "call", slow)
+    monkeypatch.setattr(database, "call", slow)
     reading = asyncio.create_task(replayed(the_feed, job.pk, 0), name="test-replay")
-    await read.wait()
+    await looked.wait()
     await real(end, job)  # nobody rings
     the_feed.watch(job.pk, second)
     assert await replayed(the_feed, job.pk, 0) == [1, 2]
@@ -162,20 +165,20 @@ async def test_one_viewers_replay_hides_nothing_from_another(
 async def test_a_frame_during_the_replay_leaves_no_hole(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, box, real = await db.call(make_job), Box(), db.call
+    job, box, real = await database.call(make_job), Box(), database.call
     live: list[Event] = []
 
     async def slow(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = await real(function, *args, **kwargs)
-        if function is journal.after and not found and not live:
+        if function is read.after and not found and not live:
             for pct in (1, 2):
                 outcome = await real(append, job, Fact(pct=pct))
                 assert outcome.event
                 live.append(outcome.event)
-            the_feed.deliver(broadcast.frame_of(live[1]))  # the bell lost the first
+            the_feed.deliver(frame_of(live[1]))  # the bell lost the first
         return found
 
-    monkeypatch.setattr(db, "call", slow)
+    monkeypatch.setattr(database, "call", slow)
     the_feed.watch(job.pk, box)
 
     assert await replayed(the_feed, job.pk, 0) == [1, 2, 3]
@@ -184,32 +187,32 @@ async def test_a_frame_during_the_replay_leaves_no_hole(
 async def test_a_database_that_is_away_is_asked_again(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("denoise_relay.transport.feed.RETRY_SECONDS", 0.01)
-    job, box = await db.call(make_job), Box()
+    monkeypatch.setattr("denoise_relay.live.feed.RETRY_SECONDS", 0.01)
+    job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
     events = [await say(job, pct) for pct in (1, 2)]
-    real, failures = journal.after, [OperationalError("gone")] * 2
+    real, failures = read.after, [OperationalError("gone")] * 2
 
     def flaky(*args: Any) -> list[Event]:
         if failures:
             raise failures.pop()
         return real(*args)
 
-    monkeypatch.setattr(journal, "after", flaky)
-    the_feed.deliver(broadcast.frame_of(events[1]))
+    monkeypatch.setattr(read, "after", flaky)
+    the_feed.deliver(frame_of(events[1]))
 
     await eventually(lambda: box.numbers == [2, 3])
 
 
 async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
-    job, box = await db.call(make_job), Box()
+    job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     assert the_feed.viewers == 1
     the_feed.unwatch(job.pk, box)
     the_feed.unwatch(job.pk, box)
 
-    the_feed.deliver(broadcast.frame_of(await say(job, 1)))
+    the_feed.deliver(frame_of(await say(job, 1)))
 
     assert the_feed.viewers == 0
     assert box.numbers == []

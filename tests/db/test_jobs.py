@@ -11,9 +11,13 @@ from django.db import DatabaseError
 from django.utils import translation
 
 import denoise_relay
-from denoise_relay import broadcast, db, engine, jobs, leases, queue, signals
+from denoise_relay import engine, signals
 from denoise_relay.events import Stage
+from denoise_relay.jobs import actions, queue_positions
+from denoise_relay.journal import leases
 from denoise_relay.models import Job
+from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import database
 from tests.db.making import end, make_job, story
 from tests.db.test_intake import tone
 
@@ -30,7 +34,7 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             assert Job.objects.get(pk=event.job).seq >= event.seq
             numbers.append(event.seq)
 
-    monkeypatch.setattr(broadcast, "publish_soon", publish_soon)
+    monkeypatch.setattr(publisher, "publish_soon", publish_soon)
     return numbers
 
 
@@ -63,8 +67,8 @@ async def test_asubmit(rung: list[int]) -> None:
 
 def test_events_are_in_the_sites_language_not_the_persons(rung: list[int]) -> None:
     with translation.override("ar"):
-        job = jobs.submit(ContentFile(tone(), "a.wav"))
-        jobs.cancel(job)
+        job = actions.submit(ContentFile(tone(), "a.wav"))
+        actions.cancel(job)
         assert translation.get_language() == "ar"
 
     assert [event.message for event in story(job.pk)] == ["Queued", "Canceled."]
@@ -76,10 +80,10 @@ def test_no_file_is_left_of_a_job_that_could_not_be_made(
     def away() -> int:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(queue, "waiting", away)
+    monkeypatch.setattr(queue_positions, "waiting", away)
 
     with pytest.raises(DatabaseError):
-        jobs.submit(ContentFile(tone(), "a.wav"))
+        actions.submit(ContentFile(tone(), "a.wav"))
 
     assert not Job.objects.exists()
     assert [path for path in media.rglob("*") if path.is_file()] == []
@@ -90,7 +94,7 @@ def test_cancel_fences_the_runner_off(rung: list[int]) -> None:
     job = make_job()
     leases.claim("me", 1, 60)
 
-    assert jobs.cancel(job)
+    assert actions.cancel(job)
 
     job.refresh_from_db()
     assert (job.status, job.epoch, job.lease_until) == ("canceled", 2, None)
@@ -111,10 +115,10 @@ def test_what_has_ended_is_not_canceled(rung: list[int]) -> None:
 
     signals.job_failed.connect(on_failed)
     try:
-        assert not jobs.cancel(job)
+        assert not actions.cancel(job)
         other = make_job()
-        assert jobs.cancel(other)
-        assert not jobs.cancel(other)
+        assert actions.cancel(other)
+        assert not actions.cancel(other)
     finally:
         signals.job_failed.disconnect(on_failed)
 
@@ -127,18 +131,20 @@ def test_cancel_of_what_is_gone() -> None:
     job = make_job()
     Job.objects.all().delete()
 
-    assert not jobs.cancel(job)
+    assert not actions.cancel(job)
 
 
 async def test_a_retry_is_a_new_job_from_the_same_file(rung: list[int]) -> None:
-    job = await db.call(make_job, visitor="token", duration_seconds=2.0)
-    await jobs.acancel(job)
+    job = await database.call(make_job, visitor="token", duration_seconds=2.0)
+    await actions.acancel(job)
 
-    anew = await jobs.aretry(await Job.objects.select_related("owner", "api_key").aget(pk=job.pk))
+    anew = await actions.aretry(
+        await Job.objects.select_related("owner", "api_key").aget(pk=job.pk)
+    )
 
     assert anew.pk != job.pk
     assert anew.retry_of_id == job.pk
     assert anew.original.name == job.original.name
     assert (anew.visitor, anew.file_name, anew.duration_seconds) == ("token", "voice.wav", 2.0)
     assert (anew.status, anew.epoch, anew.attempt) == ("queued", 0, 0)
-    assert [event.message for event in await db.call(story, anew.pk)] == ["Queued"]
+    assert [event.message for event in await database.call(story, anew.pk)] == ["Queued"]

@@ -11,10 +11,11 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from denoise_relay import journal, models
+from denoise_relay import models
 from denoise_relay.events import MESSAGE_LIMIT, Fact, Stage
 from denoise_relay.exceptions import IllegalTransition
-from denoise_relay.journal import Entry
+from denoise_relay.journal import read
+from denoise_relay.journal.append import FENCED, Entry, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from tests.db.making import DONE, FAILED, append, end, make_job, parallel, story
@@ -43,7 +44,7 @@ def test_several_entries_of_one_job_in_one_group() -> None:
     job = make_job()
     entry = partial(Entry, job=job.pk, epoch=0)
 
-    outcomes = journal.append(
+    outcomes = append_entries(
         [
             entry(fact=Fact(pct=5)),
             entry(fact=None, changes={"status": Status.PROCESSING, "upstream_id": "u"}),
@@ -67,7 +68,7 @@ def test_a_writer_under_another_epoch_changes_nothing(epoch: int) -> None:
 
     outcome = append(job, Fact(pct=50), epoch=epoch, upstream_id="zombie")
 
-    assert outcome == journal.FENCED
+    assert outcome == FENCED
     assert Job.objects.filter(pk=job.pk).values().get() == before
     assert len(story(job.pk)) == 1
 
@@ -78,9 +79,9 @@ def test_an_ended_job_takes_nothing_more(fact: Fact) -> None:
     end(job, fact)
     before = Job.objects.filter(pk=job.pk).values().get()
 
-    assert append(job, Fact(pct=99)) == journal.FENCED
-    assert end(job, DONE) == journal.FENCED
-    assert append(job, None, upstream_id="late") == journal.FENCED
+    assert append(job, Fact(pct=99)) == FENCED
+    assert end(job, DONE) == FENCED
+    assert append(job, None, upstream_id="late") == FENCED
     assert Job.objects.filter(pk=job.pk).values().get() == before
     assert [e.stage for e in story(job.pk)] == [Stage.PROCESSING, fact.stage]
 
@@ -88,7 +89,7 @@ def test_an_ended_job_takes_nothing_more(fact: Fact) -> None:
 def test_an_unknown_job_is_fenced_off_and_others_are_written() -> None:
     job = make_job()
 
-    unknown, known = journal.append(
+    unknown, known = append_entries(
         [
             Entry(job=uuid4(), epoch=0, fact=Fact(pct=1)),
             Entry(job=job.pk, epoch=0, fact=Fact(pct=1)),
@@ -100,7 +101,7 @@ def test_an_unknown_job_is_fenced_off_and_others_are_written() -> None:
 
 
 def test_no_entries_at_all() -> None:
-    assert journal.append([]) == []
+    assert append_entries([]) == []
 
 
 def test_percents_never_fall_and_errors_keep_them() -> None:
@@ -147,7 +148,7 @@ def test_a_bad_entry_leaves_no_trace_of_its_group() -> None:
     append(bad, None, status=Status.PROCESSING)
 
     with pytest.raises(IllegalTransition, match="processing may not become submitting"):
-        journal.append(
+        append_entries(
             [
                 Entry(job=good.pk, epoch=0, fact=Fact(pct=10)),
                 Entry(job=bad.pk, epoch=0, changes={"status": Status.SUBMITTING}),
@@ -210,7 +211,7 @@ def _queries_for(jobs: int) -> int:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert all(outcome.written for outcome in journal.append(entries))
+        assert all(outcome.written for outcome in append_entries(entries))
     return len(queries)
 
 
@@ -226,12 +227,12 @@ def test_reading_on() -> None:
     for pct in range(1, 6):
         append(job, Fact(pct=pct))
 
-    assert [e.seq for e in journal.after(job.pk, 3)] == [4, 5, 6]
-    assert [e.seq for e in journal.after(job.pk, 0, limit=2)] == [1, 2]
-    assert journal.after(job.pk, 6) == []
-    assert journal.latest(job.pk) == journal.after(job.pk, 5)[0]
-    assert journal.latest(uuid4()) is None
-    assert journal.positions([job.pk, other.pk, uuid4()]) == {job.pk: 6, other.pk: 1}
+    assert [e.seq for e in read.after(job.pk, 3)] == [4, 5, 6]
+    assert [e.seq for e in read.after(job.pk, 0, limit=2)] == [1, 2]
+    assert read.after(job.pk, 6) == []
+    assert read.latest(job.pk) == read.after(job.pk, 5)[0]
+    assert read.latest(uuid4()) is None
+    assert read.positions([job.pk, other.pk, uuid4()]) == {job.pk: 6, other.pk: 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -242,7 +243,7 @@ def test_writers_at_the_same_time_leave_no_hole() -> None:
         return sum(
             outcome.written
             for n in range(10)
-            for outcome in journal.append(
+            for outcome in append_entries(
                 # In both orders: two groups must not lock each other out.
                 [Entry(job=j.pk, epoch=0, fact=Fact(pct=n)) for j in (job, other)][
                     :: 1 if writer % 2 else -1

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from denoise_relay import journal, leases
 from denoise_relay.events import Fact
-from denoise_relay.journal import Entry
+from denoise_relay.journal import leases
+from denoise_relay.journal.append import FENCED, Entry, append_entries
 from denoise_relay.models import Job
 from tests.db.making import append, end, make_job, parallel, story
 
@@ -54,7 +54,7 @@ def test_an_expired_lease_passes_on_and_its_holder_is_fenced_off() -> None:
 
     assert (mine.epoch, yours.epoch) == (1, 2)
     assert Job.objects.get(pk=job.pk).started_at == begun
-    assert append(job, Fact(pct=99), epoch=mine.epoch) == journal.FENCED
+    assert append(job, Fact(pct=99), epoch=mine.epoch) == FENCED
     assert append(job, Fact(pct=10), epoch=yours.epoch).written
     assert [event.pct for event in story(job.pk)] == [0, 10]
 
@@ -121,7 +121,7 @@ def test_renewals_and_groups_of_events_do_not_lock_each_other_out() -> None:
     def write(backwards: bool) -> None:
         for pct in range(15):
             entries = [Entry(job=job.pk, epoch=1, fact=Fact(pct=pct)) for job in some]
-            outcomes = journal.append(entries[::-1] if backwards else entries)
+            outcomes = append_entries(entries[::-1] if backwards else entries)
             assert all(outcome.written for outcome in outcomes)
 
     # PostgreSQL ends a deadlock by an OperationalError, which would come out here.

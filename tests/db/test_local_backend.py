@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from denoise_relay import db, engine, intake, jobs
+from denoise_relay import engine
 from denoise_relay.backends.local import LocalBackend
 from denoise_relay.conf import RelaySettings
+from denoise_relay.jobs import actions, validation
 from denoise_relay.models import Job
+from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import Supervisor
 from tests.db.making import story
 from tests.waiting import eventually
@@ -51,7 +53,7 @@ async def test_the_sample_from_upload_to_done() -> None:
     supervisor = Supervisor(LocalBackend(SETTINGS), SETTINGS)
     await supervisor.start()
     try:
-        job = await jobs.asubmit(intake.sample())
+        job = await actions.asubmit(validation.sample())
 
         async def ended() -> bool:
             await job.arefresh_from_db()
@@ -61,7 +63,7 @@ async def test_the_sample_from_upload_to_done() -> None:
     finally:
         await supervisor.stop()
 
-    told = await db.call(story, job.pk)
+    told = await database.call(story, job.pk)
     assert (job.status, job.message) == ("done", "Done")
     assert Path(job.result.path).read_bytes()[:4] == b"fLaC"
     assert len({event.pct for event in told}) > 3
@@ -73,9 +75,9 @@ async def test_a_cancel_kills_the_engine() -> None:
     supervisor = Supervisor(LocalBackend(SETTINGS), SETTINGS)
     await supervisor.start()
     try:
-        job = await jobs.asubmit(intake.sample())
+        job = await actions.asubmit(validation.sample())
         await eventually(engines, within=20)
-        await jobs.acancel(job)
+        await actions.acancel(job)
         await eventually(lambda: not engines(), within=1.5 + 5)
     finally:
         await supervisor.stop()

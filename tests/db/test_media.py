@@ -17,9 +17,11 @@ from django.test import AsyncClient, AsyncRequestFactory
 from pytest_django import Settings
 
 from denoise_relay import access
+from denoise_relay.media import file_stream
+from denoise_relay.media import views as media_views
+from denoise_relay.media.file_stream import StoredBytes
+from denoise_relay.media.views import recording
 from denoise_relay.models import Job, media_storage
-from denoise_relay.views import media, stored
-from denoise_relay.views.stored import StoredBytes
 from tests.db.asking import Answer, ask
 from tests.db.stored_jobs import finish, stored_job
 
@@ -162,8 +164,8 @@ def test_if_range_continues_the_same_file_only(job: Job, client: AsyncClient) ->
 def test_open_range_of_a_large_file_comes_in_parts_unless_saved(
     job: Job, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "PARTS_FROM_BYTES", 500)
-    monkeypatch.setattr(media, "PART_BYTES", 300)
+    monkeypatch.setattr(media_views, "PARTS_FROM_BYTES", 500)
+    monkeypatch.setattr(media_views, "PART_BYTES", 300)
 
     def get(query: str, header: str) -> Answer:
         return ask(f"{audio(job)}{query}", client=client, headers={"range": header})
@@ -328,14 +330,14 @@ class _Frozen(_Remote):
 async def test_storage_that_hangs_is_a_503_at_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "LOCATE_SECONDS", 0.05)
+    monkeypatch.setattr(media_views, "LOCATE_SECONDS", 0.05)
     _use_storage(settings, _Frozen)
     job = Job(file_name="voice.wav", original="voice.wav")
 
     try:
         async with asyncio.timeout(5):
             request = AsyncRequestFactory().get("/")
-            answer = await media.recording(request, job, "original", attachment=False)
+            answer = await recording(request, job, "original", attachment=False)
     finally:
         _Frozen.thaw.set()
 
@@ -357,7 +359,7 @@ async def _parts(storage: FileSystemStorage, first: int, length: int) -> list[by
 async def test_bytes_come_in_bounded_chunks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(file_stream, "CHUNK_BYTES", 100)
     storage = FileSystemStorage(location=tmp_path)
     storage.save("file", ContentFile(CONTENT))
 
@@ -416,7 +418,7 @@ async def test_cancelled_read_lets_go_at_once_and_the_file_is_closed_after_it() 
 
 
 async def test_read_that_hangs_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(file_stream, "READ_SECONDS", 0.05)
     file = _Stuck()
     body = StoredBytes(_StuckStorage(file), "file", first=0, length=10)
 

@@ -16,17 +16,20 @@ from django.test import AsyncClient, override_settings
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from denoise_relay import broadcast, db, jobs, journal, leases, metrics
 from denoise_relay.events import Event, Fact, Stage
-from denoise_relay.intake import Recording
-from denoise_relay.journal import Entry
-from denoise_relay.leases import Lease
+from denoise_relay.jobs import actions
+from denoise_relay.jobs.validation import Recording
+from denoise_relay.journal import leases
+from denoise_relay.journal.append import FENCED, Entry
+from denoise_relay.journal.leases import Lease
+from denoise_relay.journal.writer import JournalWriter
 from denoise_relay.lifecycle import Status
+from denoise_relay.live.feed import Feed
+from denoise_relay.live.mailbox import LIMIT, Mailbox
 from denoise_relay.models import Job
-from denoise_relay.transport.feed import Feed
-from denoise_relay.transport.mailbox import LIMIT, Mailbox
+from denoise_relay.pubsub.publisher import frame_of
+from denoise_relay.runtime import database, metrics
 from denoise_relay.views import metrics as view
-from denoise_relay.worker.recorder import Recorder
 from tests.db.asking import Answer, aask, ask
 from tests.db.making import append, end, make_job
 from tests.waiting import eventually
@@ -208,7 +211,7 @@ def test_without_a_database_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.django_db(transaction=True)
 async def test_recorder_times_what_it_publishes() -> None:
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     before = {
         name: value(name)
         for name in ("publish_latency_seconds_count", "commit_group_entries_count")
@@ -219,7 +222,7 @@ async def test_recorder_times_what_it_publishes() -> None:
     async def publish(events: object) -> None:
         await asyncio.sleep(slow)
 
-    recorder = Recorder(events_per_second=1000, publish=publish)
+    recorder = JournalWriter(events_per_second=1000, publish=publish)
     running = asyncio.create_task(recorder.run(), name="recorder-under-test")
     try:
         total = value("publish_latency_seconds_sum")
@@ -251,13 +254,13 @@ def test_takeover_is_a_lease_that_ran_out() -> None:
 def test_uploads_are_counted_in_bytes(media: object) -> None:
     before = value("upload_bytes_total")
     recording = Recording(name="v.wav", size_bytes=1234, duration_seconds=1.0, is_video=False)
-    jobs._store(Job(), ContentFile(b"x" * 1234, name="v.wav"), recording)
+    actions._store(Job(), ContentFile(b"x" * 1234, name="v.wav"), recording)
     assert value("upload_bytes_total") == before + 1234
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_watchers_are_the_feeds(the_feed: Feed) -> None:
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     mailboxes = [Mailbox(), Mailbox()]
     for mailbox in mailboxes:
         the_feed.watch(job.pk, mailbox)
@@ -270,16 +273,16 @@ async def test_watchers_are_the_feeds(the_feed: Feed) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_gap_in_the_feed_is_counted(the_feed: Feed) -> None:
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     mailbox = Mailbox()
     the_feed.watch(job.pk, mailbox)
     async for _frame in the_feed.replay(job.pk, 0):
         pass
     before = value("feed_gaps_total")
     for number in (2, 3):
-        outcome = await db.call(append, job, Fact(pct=float(number)))
+        outcome = await database.call(append, job, Fact(pct=float(number)))
     assert outcome.event is not None
-    the_feed.deliver(broadcast.frame_of(outcome.event))  # the third; the second was lost
+    the_feed.deliver(frame_of(outcome.event))  # the third; the second was lost
     assert value("feed_gaps_total") > before
     await eventually(lambda: len(mailbox._frames) == 2)
 
@@ -290,7 +293,7 @@ def test_frames_that_give_way_are_counted() -> None:
     before = value("skipped_frames_total")
     for number in range(1, LIMIT + 2):
         mailbox.put(
-            broadcast.frame_of(
+            frame_of(
                 Event(
                     job=job,
                     seq=number,
@@ -308,7 +311,7 @@ def test_time_is_counted_from_when_it_was_said() -> None:
     entry = Entry(job=Job().pk, epoch=0)
     assert entry.heard_at <= time.monotonic()
     assert entry == Entry(job=entry.job, epoch=0), "not part of what was said"
-    assert journal.FENCED.written is False
+    assert FENCED.written is False
 
 
 def test_worker_shows_its_own_on_a_port(unused_tcp_port: int) -> None:

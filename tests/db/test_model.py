@@ -27,13 +27,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from denoise_relay import broadcast, journal, leases, models, queue
-from denoise_relay import jobs as people
+from denoise_relay import models
 from denoise_relay.events import Event, Fact, Stage
-from denoise_relay.journal import Entry
-from denoise_relay.leases import Lease
+from denoise_relay.frames import Frame, parse_frame
+from denoise_relay.jobs import actions as people
+from denoise_relay.jobs import queue_positions
+from denoise_relay.journal import leases, read
+from denoise_relay.journal.append import Entry, append_entries
+from denoise_relay.journal.leases import Lease
 from denoise_relay.lifecycle import TERMINAL, Status
 from denoise_relay.models import Job
+from denoise_relay.pubsub.publisher import frame_of
 from tests.db.making import make_job
 from tests.db.model_parts import Known, Watcher, Web, check_whole
 
@@ -177,7 +181,7 @@ class Relay(RuleBasedStateMachine):
 
     @rule()
     def announce_places(self) -> None:
-        queue._update_places()
+        queue_positions._update_places()
 
     # --- The bell: each message may be lost, doubled, late, out of order -------------------
 
@@ -186,8 +190,8 @@ class Relay(RuleBasedStateMachine):
         """Any committed event, to any web process, at any time. What is never chosen is lost."""
         events = self.told.get(self.jobs[which % len(self.jobs)].pk) or []
         if events:
-            frame = broadcast.frame_of(events[-1 - back % len(events)])
-            copy = broadcast.parse_frame(frame.text)  # as it comes through a layer
+            frame = frame_of(events[-1 - back % len(events)])
+            copy = parse_frame(frame.text)  # as it comes through a layer
             self.run(self._deliver(self.webs[where % 2], copy))
 
     @rule(where=pick)
@@ -220,7 +224,7 @@ class Relay(RuleBasedStateMachine):
         else:
             self._write([self._entry(lease, Fact(pct=pct))])
         self._listen()
-        news = [broadcast.frame_of(event) for event in self.told[row.pk][before:]]
+        news = [frame_of(event) for event in self.told[row.pk][before:]]
 
         async def both() -> None:
             watching = asyncio.create_task(watcher.watch(row, None), name="model-watch")
@@ -304,7 +308,7 @@ class Relay(RuleBasedStateMachine):
             expected.append(entry.epoch == job.epoch and not job.ended)
             if expected[-1] and entry.fact is not None and entry.fact.stage.terminal:
                 job.ended = True
-        outcomes = journal.append(entries)
+        outcomes = append_entries(entries)
         assert [outcome.written for outcome in outcomes] == expected
 
     def _finish(self, lease: Lease, well: bool) -> None:
@@ -316,7 +320,7 @@ class Relay(RuleBasedStateMachine):
         rows = Job.objects.in_bulk()
         now: dict[UUID, list[Event]] = {pk: [] for pk in rows}
         for event in models.Event.objects.order_by("job", "seq"):
-            now[event.job_id].append(journal.as_event(event))
+            now[event.job_id].append(read.as_event(event))
         for pk, events in now.items():
             before = self.told.get(pk, [])
             assert events[: len(before)] == before
@@ -324,7 +328,7 @@ class Relay(RuleBasedStateMachine):
         self.told = now
         return rows
 
-    async def _deliver(self, web: Web, frame: broadcast.Frame) -> None:
+    async def _deliver(self, web: Web, frame: Frame) -> None:
         web.feed.deliver(frame)
         await asyncio.sleep(0)
 

@@ -17,7 +17,7 @@ from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from denoise_relay.testing import silent_wav
-from denoise_relay.views import pages
+from denoise_relay.views import jobs
 from tests.db.stored_jobs import fail, finish, say, stored_job
 
 pytestmark = pytest.mark.django_db
@@ -243,14 +243,14 @@ def test_retry_of_a_job_pruned_meanwhile_is_not_found(
     client: Client, mine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = fail(stored_job(**mine), "Lost")
-    look = pages._has_original
+    look = jobs._has_original
 
     def look_and_prune(found: Job) -> bool:
         there = look(found)
         Job.objects.filter(pk=found.pk).delete()
         return there
 
-    monkeypatch.setattr(pages, "_has_original", look_and_prune)
+    monkeypatch.setattr(jobs, "_has_original", look_and_prune)
     assert client.post(f"/jobs/{job.pk}/retry/").status_code == 404
     assert not Job.objects.exists()
 

@@ -13,16 +13,17 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from denoise_relay import db, journal
 from denoise_relay.events import Event, Fact, Stage
 from denoise_relay.exceptions import IllegalTransition, LeaseLost
-from denoise_relay.journal import Entry, Outcome
-from denoise_relay.leases import Lease
+from denoise_relay.journal import read
+from denoise_relay.journal import writer as module
+from denoise_relay.journal.append import Entry, Outcome, append_entries
+from denoise_relay.journal.leases import Lease
+from denoise_relay.journal.writer import JournalWriter
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
-from denoise_relay.tasks import spawn
-from denoise_relay.worker import recorder as module
-from denoise_relay.worker.recorder import Recorder
+from denoise_relay.runtime import database
+from denoise_relay.runtime.background import spawn
 from tests.db.making import DONE, make_job, story
 from tests.waiting import eventually
 
@@ -40,16 +41,16 @@ class Published:
 
     async def __call__(self, events: Sequence[Event]) -> None:
         for event in events:
-            known = await db.call(journal.latest, event.job)
+            known = await database.call(read.latest, event.job)
             self.committed.append(known is not None and known.seq >= event.seq)
             self.events.append(event)
 
 
 @contextlib.asynccontextmanager
 async def recording(
-    append: Append = journal.append, *, rate: float = 1000, publish: Any = None
-) -> AsyncIterator[Recorder]:
-    recorder = Recorder(events_per_second=rate, append=append, publish=publish or Published())
+    append: Append = append_entries, *, rate: float = 1000, publish: Any = None
+) -> AsyncIterator[JournalWriter]:
+    recorder = JournalWriter(events_per_second=rate, append=append, publish=publish or Published())
     task = spawn(recorder.run(), "test-recorder")
     try:
         yield recorder
@@ -59,12 +60,12 @@ async def recording(
 
 
 async def leased() -> Lease:
-    job = await db.call(make_job, epoch=1)
+    job = await database.call(make_job, epoch=1)
     return Lease(job=job.pk, epoch=1)
 
 
 async def told(lease: Lease) -> list[Event]:
-    return await db.call(story, lease.job)
+    return await database.call(story, lease.job)
 
 
 async def test_record_returns_after_commit_and_publication() -> None:
@@ -85,7 +86,7 @@ async def test_what_is_said_during_a_commit_goes_with_the_next() -> None:
         groups.append(len(entries))
         entered.set()
         assert gate.wait(10)
-        return journal.append(entries)
+        return append_entries(entries)
 
     async with recording(blocking) as recorder:
         recorder.report(some[0], Fact(pct=1))
@@ -155,7 +156,7 @@ async def test_a_database_that_is_away_for_a_while_loses_nothing() -> None:
     def flaky(entries: Sequence[Entry]) -> list[Outcome]:
         if failures:
             raise failures.pop()
-        return journal.append(entries)
+        return append_entries(entries)
 
     async with recording(flaky, publish=published) as recorder:
         async with asyncio.timeout(15):
@@ -175,7 +176,7 @@ async def test_an_entry_that_is_refused_takes_no_other_with_it(error: Exception)
         assert gate.wait(10)
         if any(entry.job == bad.job for entry in entries):
             raise error
-        return journal.append(entries)
+        return append_entries(entries)
 
     async with recording(picky) as recorder:
         first = asyncio.create_task(recorder.record(good, Fact(pct=1)), name="test-first")
@@ -218,7 +219,7 @@ async def test_a_layer_that_raises_stops_nothing() -> None:
 
 async def test_a_lost_lease_is_told() -> None:
     lease = await leased()
-    await db.call(Job.objects.filter(pk=lease.job).update, epoch=2)
+    await database.call(Job.objects.filter(pk=lease.job).update, epoch=2)
     async with recording() as recorder:
         with pytest.raises(LeaseLost):
             await recorder.record(lease, Fact(pct=1))
@@ -229,7 +230,7 @@ async def test_a_lost_lease_is_told() -> None:
 async def test_a_runner_that_lost_its_job_drops_nothing_of_its_successor() -> None:
     old = await leased()
     new = Lease(job=old.job, epoch=2)
-    await db.call(Job.objects.filter(pk=old.job).update, epoch=2)
+    await database.call(Job.objects.filter(pk=old.job).update, epoch=2)
     async with recording() as recorder:
         recorder.report(old, Fact(pct=90))
         successor = asyncio.create_task(recorder.record(new, Fact(pct=10)), name="test-record")
@@ -289,9 +290,9 @@ async def test_nobody_waits_for_a_recorder_that_broke() -> None:
     def blocking(entries: Sequence[Entry]) -> list[Outcome]:
         entered.set()
         assert gate.wait(10)
-        return journal.append(entries)
+        return append_entries(entries)
 
-    recorder = Recorder(events_per_second=10, append=blocking, publish=Published())
+    recorder = JournalWriter(events_per_second=10, append=blocking, publish=Published())
     task = spawn(recorder.run(), "test-recorder")
     waiting = asyncio.create_task(recorder.record(lease, Fact(pct=1)), name="test-record")
     await asyncio.to_thread(entered.wait, 10)

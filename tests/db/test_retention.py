@@ -19,7 +19,7 @@ from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
-from denoise_relay import jobs, retention
+from denoise_relay.jobs import actions, retention
 from denoise_relay.lifecycle import ACTIVE, Status
 from denoise_relay.models import Event, Job, media_name, media_storage
 from tests.db.stored_jobs import fail, finish, stored_job
@@ -88,7 +88,7 @@ def test_active_jobs_stay_whatever_their_age(status: Status) -> None:
 
 def test_retry_keeps_the_file_of_its_deleted_job() -> None:
     job = aged(fail(stored_job(), "No."), 40)
-    again = jobs.retry(job)
+    again = actions.retry(job)
     assert again.original.name == job.original.name
     said = prune("--days", "30")
     again.refresh_from_db()
@@ -224,7 +224,7 @@ def test_retry_during_a_prune_finds_its_file_or_fails() -> None:
 
         def retry() -> None:
             try:
-                outcome.append(jobs.retry(job))
+                outcome.append(actions.retry(job))
             except IntegrityError as error:
                 outcome.append(error)
             finally:

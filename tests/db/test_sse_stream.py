@@ -16,11 +16,14 @@ from django.test import AsyncClient
 from django.urls import reverse
 from pytest_django import Settings
 
-from denoise_relay import broadcast, db
 from denoise_relay.events import Fact
+from denoise_relay.frames import Frame
+from denoise_relay.live import event_stream
+from denoise_relay.live.feed import Feed
 from denoise_relay.models import Job
-from denoise_relay.transport import sse
-from denoise_relay.transport.feed import Feed
+from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub.publisher import frame_of
+from denoise_relay.runtime import database
 from tests.db.making import append, end, make_job
 from tests.waiting import eventually
 
@@ -37,9 +40,9 @@ def _settings(settings: Settings) -> None:
 
 
 async def job_with(percents: int = 0) -> Job:
-    job: Job = await db.call(make_job)
+    job: Job = await database.call(make_job)
     for pct in range(1, percents + 1):
-        await db.call(append, job, Fact(pct=pct))
+        await database.call(append, job, Fact(pct=pct))
     return job
 
 
@@ -73,7 +76,7 @@ async def test_an_ended_job_is_replayed_and_the_stream_ends(
     query: str, last_event_id: str, ids: list[str]
 ) -> None:
     job = await job_with(2)
-    await db.call(end, job)
+    await database.call(end, job)
 
     found = await messages(await ask(job.pk, query, **{"Last-Event-ID": last_event_id}))
 
@@ -84,7 +87,7 @@ async def test_an_ended_job_is_replayed_and_the_stream_ends(
 
 async def test_who_has_seen_the_end_is_told_to_stop() -> None:
     job = await job_with()
-    await db.call(end, job)
+    await database.call(end, job)
 
     response = await ask(job.pk, **{"Last-Event-ID": "2"})
 
@@ -93,17 +96,17 @@ async def test_who_has_seen_the_end_is_told_to_stop() -> None:
 
 async def test_a_stream_that_begins_at_the_end_ends() -> None:
     job = await job_with()
-    await db.call(end, job)
+    await database.call(end, job)
 
     async with asyncio.timeout(5):
-        parts = [part async for part in sse.event_stream(job.pk, 2, encode)]
+        parts = [part async for part in event_stream.event_stream(job.pk, 2, encode)]
 
-    assert parts == [sse.HEARTBEAT, b"2"]
+    assert parts == [event_stream.HEARTBEAT, b"2"]
 
 
 async def test_headers_keep_proxies_from_holding_events_back() -> None:
     job = await job_with()
-    await db.call(end, job)
+    await database.call(end, job)
 
     response = await ask(job.pk)
 
@@ -124,7 +127,7 @@ async def test_refusals(settings: Settings) -> None:
     assert (await ask(job.pk)).status_code == 404
 
 
-def encode(frame: broadcast.Frame) -> bytes:
+def encode(frame: Frame) -> bytes:
     return b"%d" % frame.seq
 
 
@@ -135,13 +138,13 @@ async def take(stream: AsyncIterator[bytes], count: int) -> list[bytes]:
 
 async def test_journal_first_then_live() -> None:
     job = await job_with(1)
-    stream = sse.event_stream(job.pk, 1, encode)
-    assert await take(stream, 2) == [sse.HEARTBEAT, b"2"]
+    stream = event_stream.event_stream(job.pk, 1, encode)
+    assert await take(stream, 2) == [event_stream.HEARTBEAT, b"2"]
     live = asyncio.create_task(take(stream, 2), name="test-take")
     for pct in (50, 60):
-        outcome = await db.call(append, job, Fact(pct=pct))
+        outcome = await database.call(append, job, Fact(pct=pct))
         assert outcome.event
-        await broadcast.publish([outcome.event])
+        await publisher.publish([outcome.event])
 
     assert await live == [b"3", b"4"]
     await stream.aclose()  # type: ignore[attr-defined]
@@ -149,15 +152,15 @@ async def test_journal_first_then_live() -> None:
 
 async def test_a_late_double_does_not_make_seq_fall(the_feed: Feed) -> None:
     job = await job_with(3)
-    outcome = await db.call(append, job, Fact(pct=4))
-    stream = sse.event_stream(job.pk, 5, encode)
-    assert await take(stream, 1) == [sse.HEARTBEAT]
+    outcome = await database.call(append, job, Fact(pct=4))
+    stream = event_stream.event_stream(job.pk, 5, encode)
+    assert await take(stream, 1) == [event_stream.HEARTBEAT]
     # It is watched by now, and its place in the journal not yet known.
-    old = (await db.call(append, job, Fact(pct=5))).event
+    old = (await database.call(append, job, Fact(pct=5))).event
     assert outcome.event
     assert old
-    the_feed.deliver(broadcast.frame_of(outcome.event))
-    the_feed.deliver(broadcast.frame_of(old))
+    the_feed.deliver(frame_of(outcome.event))
+    the_feed.deliver(frame_of(old))
 
     assert await take(stream, 1) == [b"6"]
     await stream.aclose()  # type: ignore[attr-defined]
@@ -166,23 +169,23 @@ async def test_a_late_double_does_not_make_seq_fall(the_feed: Feed) -> None:
 async def test_a_heartbeat_keeps_the_connection_and_silence_ends_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
     settings.DENOISE_RELAY = {"WORKER": "external", "STREAM_IDLE_SECONDS": 0.3}
     job = await job_with()
 
     async with asyncio.timeout(10):
-        parts = [part async for part in sse.event_stream(job.pk, None, encode)]
+        parts = [part async for part in event_stream.event_stream(job.pk, None, encode)]
 
-    assert parts[:2] == [sse.HEARTBEAT, b"1"]
+    assert parts[:2] == [event_stream.HEARTBEAT, b"1"]
     assert len(parts) > 3
-    assert set(parts[2:]) == {sse.HEARTBEAT}
+    assert set(parts[2:]) == {event_stream.HEARTBEAT}
 
 
 async def test_a_viewer_that_goes_is_watched_no_more(the_feed: Feed) -> None:
     job, before = await job_with(), asyncio.all_tasks()
     request = HttpRequest()
     request.method = "GET"
-    response = sse.sse_response(sse.event_stream(job.pk, None, encode))
+    response = event_stream.sse_response(event_stream.event_stream(job.pk, None, encode))
     parts = aiter(response)
 
     async def read() -> None:
@@ -200,14 +203,14 @@ async def test_a_viewer_that_goes_is_watched_no_more(the_feed: Feed) -> None:
 
 async def test_many_viewers_share_one_watch(the_feed: Feed) -> None:
     job = await job_with()
-    streams = [sse.event_stream(job.pk, None, encode) for _ in range(20)]
+    streams = [event_stream.event_stream(job.pk, None, encode) for _ in range(20)]
     for stream in streams:
-        assert await take(stream, 2) == [sse.HEARTBEAT, b"1"]
-    outcome = await db.call(end, job)
+        assert await take(stream, 2) == [event_stream.HEARTBEAT, b"1"]
+    outcome = await database.call(end, job)
     assert outcome.event
     assert the_feed.viewers == 20
 
-    await broadcast.publish([outcome.event])
+    await publisher.publish([outcome.event])
 
     assert await asyncio.gather(*(take(stream, 1) for stream in streams)) == [[b"2"]] * 20
     for stream in streams:

@@ -19,12 +19,15 @@ from django.db.models import F
 from django.dispatch import receiver
 from django.utils import timezone
 
-from denoise_relay import db, jobs, leases, signals
+from denoise_relay import signals
 from denoise_relay.backends.base import Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Stage
 from denoise_relay.exceptions import JobFailed
+from denoise_relay.jobs import actions
+from denoise_relay.journal import leases
 from denoise_relay.models import Job
+from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import RECORDER, Supervisor
 from tests.db.backends import Scripted, finish, hang, write_result
 from tests.db.making import make_job, story
@@ -46,13 +49,13 @@ async def working(backend: Scripted) -> AsyncIterator[Supervisor]:
 
 
 async def new_job(**columns: Any) -> Job:
-    job = await db.call(make_job, **columns)
-    await db.call(job.original.save, "voice.wav", ContentFile(b"RIFF"))
+    job = await database.call(make_job, **columns)
+    await database.call(job.original.save, "voice.wav", ContentFile(b"RIFF"))
     return job
 
 
 async def fresh(job: Job) -> Job:
-    return await db.call(Job.objects.get, pk=job.pk)
+    return await database.call(Job.objects.get, pk=job.pk)
 
 
 async def accepted(job: Job) -> None:
@@ -79,14 +82,14 @@ async def run_one(behaviour: Callable[[Run], Awaitable[Result]], **settings: Any
     job = await new_job()
     async with working(Scripted(replace(QUICK, **settings), behaviour)):
         (found,) = await ended(job)
-    await db.call(story, job.pk)
+    await database.call(story, job.pk)
     return found
 
 
 async def test_a_job_is_run_to_its_end() -> None:
     job = await run_one(finish)
 
-    told = await db.call(story, job.pk)
+    told = await database.call(story, job.pk)
     assert (job.status, job.error_detail) == ("done", "")
     assert Path(job.result.path).read_bytes() == b"clean"
     assert (told[0].message, told[-1].message) == ("Queued", "Done")
@@ -196,7 +199,7 @@ async def test_a_result_by_url_is_passed_through() -> None:
         "https://cdn.example/clean.wav",
         False,
     )
-    assert (await db.call(story, job.pk))[-1].url == "https://cdn.example/clean.wav"
+    assert (await database.call(story, job.pk))[-1].url == "https://cdn.example/clean.wav"
 
 
 async def test_the_workspace_is_gone_whatever_was_left_in_it() -> None:
@@ -221,15 +224,15 @@ async def test_a_person_cancels_a_running_job() -> None:
     async with working(backend) as supervisor:
         await accepted(job)
         begun = time.monotonic()
-        assert await jobs.acancel(job)
+        assert await actions.acancel(job)
         await eventually(lambda: not supervisor.running)
         took = time.monotonic() - begun
 
     assert took < 1.5
     assert backend.cancelled == 1
     assert (await fresh(job)).status == "canceled"
-    assert (await db.call(story, job.pk))[-1].message == "Canceled."
-    assert not await jobs.acancel(job)
+    assert (await database.call(story, job.pk))[-1].message == "Canceled."
+    assert not await actions.acancel(job)
 
 
 async def test_a_stop_hands_jobs_back_and_another_goes_on() -> None:
@@ -307,7 +310,7 @@ async def test_no_more_run_than_there_are_slots_and_others_see_their_place() -> 
         await ended(*some)
 
     assert backend.most_active == 2
-    told = [event.message for event in await db.call(story, some[4].pk)]
+    told = [event.message for event in await database.call(story, some[4].pk)]
     assert told.count("Queued, 2 ahead") == 1
 
 
@@ -318,7 +321,7 @@ async def test_a_job_lost_during_a_pause_is_dropped() -> None:
         # As if this process had slept past its lease and another had taken the job.
         taken = Job.objects.filter(pk=job.pk).update
         until = timezone.now() + timedelta(seconds=60)
-        await db.call(taken, lease_owner="another", lease_until=until, epoch=F("epoch") + 1)
+        await database.call(taken, lease_owner="another", lease_until=until, epoch=F("epoch") + 1)
         await eventually(lambda: not supervisor.running)
 
     found = await fresh(job)
@@ -345,7 +348,7 @@ async def test_signals_are_sent_once_and_a_bad_receiver_harms_nobody() -> None:
         good = await run_one(finish)
         failed = await run_one(_bug)
         canceled = await new_job()
-        await jobs.acancel(canceled)
+        await actions.acancel(canceled)
     finally:
         signals.job_done.disconnect(dispatch_uid="test-done")
         signals.job_done.disconnect(dispatch_uid="test-bad")
@@ -359,7 +362,7 @@ async def test_a_result_that_cannot_be_stored_ends_the_job(
 ) -> None:
     async def then_no_room(run: Run) -> Result:
         result = write_result(run)
-        monkeypatch.setattr("denoise_relay.media.store_result", _no_space)
+        monkeypatch.setattr("denoise_relay.media.storage.store_result", _no_space)
         return result
 
     def _no_space(*_: Any) -> str:

@@ -18,11 +18,12 @@ from django.http import HttpResponse
 from django.test import Client, override_settings
 from pytest_django import Settings
 
-from denoise_relay import jobs, uploads
+from denoise_relay import access
 from denoise_relay.access import SESSION_KEY, Viewer
+from denoise_relay.jobs import actions
 from denoise_relay.models import Job, media_storage
 from denoise_relay.testing import silent_wav
-from denoise_relay.views import tus
+from denoise_relay.uploads import spool
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
@@ -79,8 +80,8 @@ def sent(client: Client, **about: Any) -> str:
     return url
 
 
-def spool() -> list[str]:
-    return sorted(path.name for path in uploads.folder().iterdir())
+def spooled() -> list[str]:
+    return sorted(path.name for path in spool.folder().iterdir())
 
 
 def test_a_file_in_two_parts_becomes_a_job(client: Client, small_parts: None) -> None:
@@ -95,7 +96,7 @@ def test_a_file_in_two_parts_becomes_a_job(client: Client, small_parts: None) ->
         assert stored.read() == WAV
     assert (job.file_name, job.size_bytes) == ("Meine Aufnahme, süß.wav", len(WAV))
     assert client.get(f"/jobs/{job.pk}/").status_code == 200
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_every_answer_says_what_we_speak(client: Client) -> None:
@@ -145,14 +146,14 @@ def test_head_repeats_what_was_announced(client: Client) -> None:
 @pytest.mark.parametrize("length", ["", "-1", "0", "1.5", "x", "9" * 30, "١٢"])
 def test_a_length_that_is_none(client: Client, length: str) -> None:
     assert announce(client, length=length).status_code == 400
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_comes(client: Client) -> None:
     answer = announce(client, length=200 * 1024 * 1024 + 1)
     assert answer.status_code == 413
     assert answer.json()["errors"][0]["code"] == "too_large"
-    assert spool() == []
+    assert spooled() == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_delete_forgets(client: Client) -> None:
     assert client.delete(url, headers=TUS).status_code == 204
     assert client.head(url, headers=TUS).status_code == 404
     assert patch(client, url, 0, b"x").status_code == 404
-    assert spool() == []
+    assert spooled() == []
 
 
 @pytest.mark.parametrize("method", ["get", "put", "post"])
@@ -216,7 +217,7 @@ def test_a_post_may_stand_for_patch_and_delete(client: Client) -> None:
     headers = {**TUS, "X-HTTP-Method-Override": "DELETE"}
     assert client.get(url, headers=headers).status_code == 405
     assert client.post(url, headers=headers).status_code == 204
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_requests_of_other_sites_are_refused() -> None:
@@ -250,8 +251,8 @@ def test_an_upload_is_its_visitors_alone(client: Client, django_user_model: Any)
 
 
 def test_strangers_are_not_one_owner() -> None:
-    pending = uploads.create("", "a.wav", 3)
-    assert uploads.find("", pending.id) is None
+    pending = spool.create("", "a.wav", 3)
+    assert spool.find("", pending.id) is None
 
 
 def test_a_users_upload_becomes_the_users_job(client: Client, django_user_model: Any) -> None:
@@ -275,7 +276,7 @@ def test_ids_that_are_none(client: Client, upload: str) -> None:
 
 
 def test_unfinished_uploads_of_one_visitor_are_bounded(client: Client) -> None:
-    urls = [begin(client) for _ in range(uploads.OPEN_UPLOADS)]
+    urls = [begin(client) for _ in range(spool.OPEN_UPLOADS)]
     answer = announce(client)
     assert (answer.status_code, answer["Retry-After"]) == (429, "60")
     assert answer.json()["errors"][0]["message"]
@@ -287,7 +288,7 @@ def test_unfinished_uploads_of_one_visitor_are_bounded(client: Client) -> None:
 def test_a_full_disk_is_said_before_the_file_comes(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "SPARE_BYTES", 2**60)
+    monkeypatch.setattr(spool, "SPARE_BYTES", 2**60)
     answer = announce(client)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (507, "no_space")
 
@@ -301,21 +302,21 @@ def test_a_disk_that_fills_up_keeps_what_fitted(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(uploads, "append", full)
+        patched.setattr(spool, "append", full)
         assert patch(client, url, 0, WAV).status_code == 507
     assert patch(client, url, 0, WAV).status_code == 204
 
 
 def test_one_request_at_a_time(client: Client) -> None:
     url = begin(client)
-    pending = uploads.find(tus.owner_of(viewer(client)), upload_id(url))
+    pending = spool.find(access.upload_owner(viewer(client)), upload_id(url))
     assert pending
-    with uploads.finishing(pending):
+    with spool.finishing(pending):
         answer = patch(client, url, 0, b"x")
         assert (answer.status_code, answer["Retry-After"]) == (423, "1")
     assert offset(client, url) == 0
     assert patch(client, url, 0, WAV).status_code == 204
-    with uploads.finishing(pending):
+    with spool.finishing(pending):
         answer = finish(client, url)
         assert (answer.status_code, answer["Retry-After"]) == (423, "1")
     assert finish(client, url).status_code == 201
@@ -326,17 +327,17 @@ def test_an_upload_that_ends_while_a_request_comes_for_it(
 ) -> None:
     """Between opening the file and locking it, another request has finished with it."""
     url = begin(client)
-    pending = uploads.find(tus.owner_of(viewer(client)), upload_id(url))
+    pending = spool.find(access.upload_owner(viewer(client)), upload_id(url))
     lock = fcntl.flock
 
     def late(*args: Any) -> None:
         assert pending
-        uploads.discard(pending)
+        spool.discard(pending)
         lock(*args)
 
     monkeypatch.setattr(fcntl, "flock", late)
     assert patch(client, url, 0, WAV).status_code == 404
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_a_file_with_parts_missing_is_no_job(client: Client) -> None:
@@ -364,13 +365,13 @@ def test_a_crash_after_the_commit_is_no_second_job(
         raise SystemError("killed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(uploads, "discard", crash)
+        patched.setattr(spool, "discard", crash)
         with pytest.raises(SystemError):
             finish(client, url)
     assert Job.objects.count() == 1
     assert finish(client, url).status_code == 201
     assert Job.objects.count() == 1
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_a_crash_before_the_commit_can_be_finished(
@@ -382,14 +383,14 @@ def test_a_crash_before_the_commit_can_be_finished(
         raise SystemError("killed here, with the file stored")
 
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "_enqueue", crash)
+        patched.setattr(actions, "_enqueue", crash)
         with pytest.raises(SystemError):
             finish(client, url)
     assert not Job.objects.exists()
     assert finish(client, url).status_code == 201
     with Job.objects.get().original.open() as stored:
         assert stored.read() == WAV
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_a_disk_without_hard_links(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +401,7 @@ def test_a_disk_without_hard_links(client: Client, monkeypatch: pytest.MonkeyPat
     assert finish(client, sent(client)).status_code == 201
     with Job.objects.get().original.open() as stored:
         assert stored.read() == WAV
-    assert spool() == []
+    assert spooled() == []
 
 
 def test_what_is_no_recording_is_refused_and_freed(client: Client) -> None:
@@ -409,23 +410,23 @@ def test_what_is_no_recording_is_refused_and_freed(client: Client) -> None:
     answer = finish(client, url)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "unsupported")
     assert answer.json()["errors"][0]["message"]
-    assert spool() == []
+    assert spooled() == []
     assert finish(client, url).status_code == 404
 
 
 def test_somebody_elses_job_does_not_answer_for_an_upload(client: Client) -> None:
     url = sent(client)
-    Job(id=uploads.job_id(upload_id(url)), file_name="x.wav", visitor="other").save()
+    Job(id=spool.job_id(upload_id(url)), file_name="x.wav", visitor="other").save()
     assert finish(client, url).status_code == 423
     assert Job.objects.count() == 1
 
 
 def test_uploads_expire_and_are_deleted(client: Client) -> None:
     urls = [sent(client), begin(client)]
-    assert uploads.expire() == 0
-    (uploads.folder() / "README").touch()
-    assert uploads.expire(time.time() + 86_401) == 4
-    assert spool() == ["README"]
+    assert spool.expire() == 0
+    (spool.folder() / "README").touch()
+    assert spool.expire(time.time() + 86_401) == 4
+    assert spooled() == ["README"]
     for url in urls:
         assert client.head(url, headers=TUS).status_code == 404
 
@@ -434,20 +435,20 @@ def test_an_expired_upload_is_gone_before_it_is_deleted(client: Client, settings
     settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "UPLOAD_EXPIRE_SECONDS": 0.001}
     url = begin(client)
     time.sleep(0.002)
-    assert len(spool()) == 2
+    assert len(spooled()) == 2
     assert client.head(url, headers=TUS).status_code == 404
     begin(client)
-    assert len(spool()) <= 4
+    assert len(spooled()) <= 4
 
 
 def test_prune_deletes_expired_uploads(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     sent(client)
-    for path in uploads.folder().iterdir():
+    for path in spool.folder().iterdir():
         os.utime(path, (1, 1))
     call_command("denoise_prune", dry_run=True)
-    assert len(spool()) == 2
+    assert len(spooled()) == 2
     call_command("denoise_prune")
-    assert spool() == []
+    assert spooled() == []
     assert "2 files of expired uploads" in capsys.readouterr().out
 
 
@@ -455,23 +456,23 @@ def test_the_spool_is_where_the_site_says(client: Client, tmp_path: Path) -> Non
     relay = {"BACKEND": "local", "WORKER": "external", "UPLOAD_DIR": str(tmp_path / "spool")}
     with override_settings(DENOISE_RELAY=relay):
         finish(client, sent(client))
-        assert uploads.folder() == tmp_path / "spool"
+        assert spool.folder() == tmp_path / "spool"
     with Job.objects.get().original.open() as stored:
         assert stored.read() == WAV
 
 
 def test_files_of_the_spool_are_ours_alone(client: Client) -> None:
     begin(client)
-    assert uploads.folder().stat().st_mode & 0o077 == 0
-    for path in uploads.folder().iterdir():
+    assert spool.folder().stat().st_mode & 0o077 == 0
+    for path in spool.folder().iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_a_spool_that_is_a_link_is_refused(tmp_path: Path, media: Path) -> None:
     media.mkdir()
-    (media / uploads.FOLDER).symlink_to(tmp_path)
+    (media / spool.FOLDER).symlink_to(tmp_path)
     with pytest.raises(ImproperlyConfigured, match="UPLOAD_DIR"):
-        uploads.create("visitor x", "a.wav", 3)
+        spool.create("visitor x", "a.wav", 3)
 
 
 def test_a_remote_storage_gets_a_copy(client: Client, settings: Settings) -> None:
@@ -481,7 +482,7 @@ def test_a_remote_storage_gets_a_copy(client: Client, settings: Settings) -> Non
     # The field has kept the storage of the start.
     with media_storage().open(Job.objects.get().original.name) as stored:
         assert stored.read() == WAV
-    assert spool() == []
+    assert spooled() == []
 
 
 def viewer(client: Client) -> Viewer:

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from denoise_relay import broadcast, db
-from denoise_relay.broadcast import Frame
 from denoise_relay.events import Event, Fact
+from denoise_relay.frames import Frame
+from denoise_relay.live.event_stream import event_stream
+from denoise_relay.live.feed import Feed
 from denoise_relay.models import Job
-from denoise_relay.transport.feed import Feed
-from denoise_relay.transport.sse import event_stream
+from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub.publisher import frame_of
+from denoise_relay.runtime import database
 from tests.db.making import DONE, FAILED, append, end, make_job, story
 from tests.waiting import eventually
 
@@ -66,7 +68,7 @@ class Bell:
 
     def ring(self, event: Event | None) -> None:
         if event is not None:
-            self.held += [broadcast.frame_of(event)] * self.chance.choice([0, 0, 1, 1, 1, 2])
+            self.held += [frame_of(event)] * self.chance.choice([0, 0, 1, 1, 1, 2])
         if self.chance.random() < 0.3:
             self.chance.shuffle(self.held)
         for _ in range(self.chance.randrange(len(self.held) + 1)):
@@ -97,7 +99,7 @@ async def test_viewers_converge_however_they_connect(
     the_feed: Feed, steps: list[str], seed: int, ending: Fact, afters: list[int | None]
 ) -> None:
     chance = random.Random(seed)
-    job = await db.call(make_job)
+    job = await database.call(make_job)
     bell = Bell(the_feed, chance)
     viewers = [Viewer(job.pk, after) for after in afters]
     early, late = Viewer(job.pk), Viewer(job.pk, after=0)
@@ -108,7 +110,7 @@ async def test_viewers_converge_however_they_connect(
             match step:
                 case "report":
                     fact = Fact(pct=chance.uniform(-5, 105), message=str(chance.random()))
-                    bell.ring((await db.call(append, job, fact)).event)
+                    bell.ring((await database.call(append, job, fact)).event)
                 case "connect" if viewer.task is None or viewer.task.done():
                     viewer.connect()
                 case "drop":
@@ -117,7 +119,7 @@ async def test_viewers_converge_however_they_connect(
                     await the_feed.check_now()
                 case _:
                     await asyncio.sleep(0)
-        last = (await db.call(end, job, ending)).event
+        last = (await database.call(end, job, ending)).event
         bell.ring(last if chance.random() < 0.5 else None)
         everybody = [early, late, *viewers]
         for viewer in everybody:
@@ -133,8 +135,8 @@ async def test_viewers_converge_however_they_connect(
         for viewer in [early, late, *viewers]:
             await viewer.drop()
 
-    events = await db.call(story, job.pk)
-    journal = {event.seq: json.loads(broadcast.frame_of(event).text) for event in events}
+    events = await database.call(story, job.pk)
+    journal = {event.seq: json.loads(frame_of(event).text) for event in events}
     for viewer in everybody:
         numbers = [frame["seq"] for frame in viewer.frames]
         if not (viewer.after or 0) > len(events):  # a forged number starts anew
@@ -150,15 +152,15 @@ async def test_viewers_converge_however_they_connect(
 
 
 async def test_all_events_after_a_number_and_then_live(the_feed: Feed) -> None:
-    job: Job = await db.call(make_job)
+    job: Job = await database.call(make_job)
     for pct in range(1, 6):
-        await db.call(append, job, Fact(pct=pct))
+        await database.call(append, job, Fact(pct=pct))
     viewer = Viewer(job.pk, after=3)
     viewer.connect()
     await eventually(lambda: viewer.frames)
     for pct in range(6, 9):
-        await broadcast.publish([(await db.call(append, job, Fact(pct=pct))).event])  # type: ignore[list-item]
-    await broadcast.publish([(await db.call(end, job)).event])  # type: ignore[list-item]
+        await publisher.publish([(await database.call(append, job, Fact(pct=pct))).event])  # type: ignore[list-item]
+    await publisher.publish([(await database.call(end, job)).event])  # type: ignore[list-item]
     assert viewer.task is not None
     await asyncio.wait_for(viewer.task, 5)
 

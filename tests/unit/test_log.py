@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay import log
+from denoise_relay.runtime import logs
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def stream() -> Iterator[io.StringIO]:
     """What a handler with our formatter writes."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(log.JsonFormatter())
-    log.logger.addHandler(handler)
-    level = log.logger.level
-    log.logger.setLevel(logging.DEBUG)
+    handler.setFormatter(logs.JsonFormatter())
+    logs.logger.addHandler(handler)
+    level = logs.logger.level
+    logs.logger.setLevel(logging.DEBUG)
     yield written
-    log.logger.removeHandler(handler)
-    log.logger.setLevel(level)
+    logs.logger.removeHandler(handler)
+    logs.logger.setLevel(level)
 
 
 def record(message: object = "Said %d", *args: object, **extra: Any) -> logging.LogRecord:
@@ -41,8 +41,8 @@ def record(message: object = "Said %d", *args: object, **extra: Any) -> logging.
 
 def test_line_has_the_sentence_and_the_facts(stream: io.StringIO) -> None:
     job = uuid4()
-    log.logger.warning(
-        "Job %s ended", job, extra=log.fields("job_failed", job=str(job), seq=7, detail="deadline")
+    logs.logger.warning(
+        "Job %s ended", job, extra=logs.fields("job_failed", job=str(job), seq=7, detail="deadline")
     )
     (line,) = stream.getvalue().splitlines()
     body = json.loads(line)
@@ -64,7 +64,7 @@ def test_exception_is_in_the_same_line(stream: io.StringIO) -> None:
     try:
         raise ValueError("two\nlines")
     except ValueError:
-        log.logger.exception("It broke", extra=log.fields("broke"))
+        logs.logger.exception("It broke", extra=logs.fields("broke"))
     (line,) = stream.getvalue().splitlines()
     trace = json.loads(line)["trace"]
     assert trace.startswith("Traceback")
@@ -77,30 +77,30 @@ def test_endless_traceback_is_cut_and_keeps_its_ends() -> None:
     except ValueError:
         made = record("It broke")
         made.exc_info = sys.exc_info()
-    trace = json.loads(log.JsonFormatter().format(made))["trace"]
-    assert len(trace) < log.TRACE_LIMIT + 10
+    trace = json.loads(logs.JsonFormatter().format(made))["trace"]
+    assert len(trace) < logs.TRACE_LIMIT + 10
     assert trace.startswith("Traceback")
     assert trace.endswith("the end")
 
 
 def test_facts_never_replace_what_a_reader_trusts() -> None:
-    made = record("Said", **log.fields("a", level="CRITICAL", at="never", logger="x"))
-    body = json.loads(log.JsonFormatter().format(made))
+    made = record("Said", **logs.fields("a", level="CRITICAL", at="never", logger="x"))
+    body = json.loads(logs.JsonFormatter().format(made))
     assert body["level"] == "WARNING"
     assert body["logger"] == "some.logger"
     assert body["at"] != "never"
 
 
 def test_records_of_other_packages_need_no_facts() -> None:
-    body = json.loads(log.JsonFormatter().format(record("Said %d", 3, request="not ours")))
+    body = json.loads(logs.JsonFormatter().format(record("Said %d", 3, request="not ours")))
     assert body["message"] == "Said 3"
     assert not {"action", "request"} & body.keys()
 
 
 @given(st.text(), st.one_of(st.text(), st.binary(), st.floats(), st.uuids(), st.none()))
 def test_any_text_and_value_make_one_line_of_json(message: str, value: object) -> None:
-    made = record("%s", message, **log.fields("any", value=value))
-    line = log.JsonFormatter().format(made)
+    made = record("%s", message, **logs.fields("any", value=value))
+    line = logs.JsonFormatter().format(made)
     assert "\n" not in line
     assert line.isascii()
     assert json.loads(line)["message"] == message

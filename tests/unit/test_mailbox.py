@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
-from denoise_relay.broadcast import Frame
-from denoise_relay.events import Stage
-from denoise_relay.transport.mailbox import LIMIT, Mailbox
+from denoise_relay.events import Event, Stage
+from denoise_relay.frames import Frame
+from denoise_relay.live.mailbox import LIMIT, Mailbox
 
 
 def frame(job: UUID, seq: int, stage: Stage = Stage.PROCESSING) -> Frame:
-    return Frame(job=job, seq=seq, stage=stage, text=f"{seq}")
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    event = Event(job=job, seq=seq, stage=stage, pct=0.0, message="", at=at)
+    return Frame(event=event, text=f"{seq}")
 
 
 async def test_take_returns_all_in_order() -> None:
@@ -58,7 +61,7 @@ async def test_a_slow_viewer_skips_progress_and_gets_the_end() -> None:
 
     assert len(taken) <= LIMIT + 1
     assert [f.seq for f in taken] == sorted({f.seq for f in taken})
-    assert taken[-1].stage is Stage.DONE
+    assert taken[-1].event.stage is Stage.DONE
     assert box.skipped == 1001 - len(taken)
 
 

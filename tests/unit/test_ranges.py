@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.views.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
+from denoise_relay.media.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
 
 SIZE = 10_000
 sizes = st.integers(min_value=0, max_value=2**40)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.retry import MAX_RETRY_AFTER_SECONDS, Backoff, retry_after
+from denoise_relay.runtime.backoff import MAX_RETRY_AFTER_SECONDS, Backoff, retry_after
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from denoise_relay.backends.upstream.sse import EventParser, ServerSentEvent
 from denoise_relay.exceptions import ProtocolError
-from denoise_relay.sse import EventParser, ServerSentEvent
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "sse_cases.json").read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ import contextvars
 
 import pytest
 
-from denoise_relay import tasks
-from denoise_relay.tasks import Tended, spawn
+from denoise_relay.runtime import background
+from denoise_relay.runtime.background import SupervisedTasks, spawn
 from tests.waiting import eventually
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="fresh")
@@ -14,7 +14,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "REVIVE_SECONDS", 0.01)
+    monkeypatch.setattr(background, "REVIVE_SECONDS", 0.01)
 
 
 async def test_a_task_inherits_nothing_of_who_started_it() -> None:
@@ -43,7 +43,7 @@ async def test_a_task_that_ends_is_told_and_started_again(
             return
         await asyncio.Event().wait()
 
-    tended = Tended(on_broken=lambda name: broken.append((name, tended.alive)))
+    tended = SupervisedTasks(on_broken=lambda name: broken.append((name, tended.alive)))
     tended.start("test-task", work)
     await eventually(lambda: tended.alive and len(starts) == 2)
     await tended.stop()
@@ -62,7 +62,7 @@ async def test_after_a_stop_nothing_starts() -> None:
         raise RuntimeError("a bug")
 
     before = asyncio.all_tasks()
-    tended = Tended()
+    tended = SupervisedTasks()
     tended.start("test-task", work)
     await eventually(lambda: starts)
     await tended.stop()
@@ -80,7 +80,7 @@ async def test_waiting_for_an_expected_end() -> None:
     async def work() -> None:
         await gate.wait()
 
-    tended = Tended()
+    tended = SupervisedTasks()
     tended.start("test-task", work)
     tended.expect_ends()
     gate.set()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.backends.upstream_events import (
+from denoise_relay.backends.upstream.errors import UnknownStage
+from denoise_relay.backends.upstream.messages import (
     Done,
     Failed,
     Processing,
-    UnknownStage,
     decode_accepted,
     decode_error,
     decode_event,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.backends.address_guard import BadUrl, Unresolved, is_public, parse_url, resolve
+from denoise_relay.backends.upstream.errors import BadUrl, Unresolved
+from denoise_relay.backends.upstream.ssrf_guard import is_public, parse_url, resolve
 
 PRIVATE = [
     "0.0.0.0",

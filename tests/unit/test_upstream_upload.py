@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from denoise_relay.backends.upload import CHUNK_BYTES, Upload, UploadAbandoned, open_source
-from denoise_relay.testing.wire import Head, file_part
+from denoise_relay.backends.upstream.errors import UploadAbandoned
+from denoise_relay.backends.upstream.multipart import CHUNK_BYTES, Upload, open_source
+from denoise_relay.testing.http1 import Head, file_part
 
 
 def head(upload: Upload) -> Head:

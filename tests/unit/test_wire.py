@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from denoise_relay import wire
 from denoise_relay.events import Event, Stage
+from denoise_relay.frames import (
+    contract_payload,
+    json_number,
+    make_frame,
+    sse_message,
+    timestamp,
+    to_json,
+)
 
 JOB = UUID("5b1d2f7e-3f81-4c2a-9c5d-7a2e91b4c7a1")
 AT = datetime(2026, 11, 22, 9, 30, 1, 234_567, tzinfo=UTC)
@@ -27,7 +35,7 @@ def event(**changes: Any) -> Event:
 
 
 def test_frame_of_progress() -> None:
-    assert json.loads(wire.frame(event())) == {
+    assert json.loads(make_frame(event()).text) == {
         "job": str(JOB),
         "seq": 7,
         "stage": "processing",
@@ -40,13 +48,13 @@ def test_frame_of_progress() -> None:
 def test_frame_of_done_carries_where_to_listen() -> None:
     done = event(stage=Stage.DONE, pct=100.0, url="https://cdn.example/5b1d.wav")
 
-    assert json.loads(wire.frame(done))["url"] == "https://cdn.example/5b1d.wav"
-    assert json.loads(wire.frame(done, "/ours"))["url"] == "/ours"
-    assert json.loads(wire.frame(done))["denoiseId"] == str(JOB)
+    assert json.loads(make_frame(done).text)["url"] == "https://cdn.example/5b1d.wav"
+    assert json.loads(make_frame(replace(done, url="/ours")).text)["url"] == "/ours"
+    assert json.loads(make_frame(done).text)["denoiseId"] == str(JOB)
 
 
 def test_frame_of_an_error_has_no_url() -> None:
-    body = json.loads(wire.frame(event(stage=Stage.ERROR, message="No audio"), "/ours"))
+    body = json.loads(make_frame(event(stage=Stage.ERROR, message="No audio", url="/ours")).text)
 
     assert body["message"] == "No audio"
     assert not {"url", "denoiseId"} & set(body)
@@ -68,27 +76,27 @@ def test_frame_of_an_error_has_no_url() -> None:
     ],
 )
 def test_contract_payload(changes: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert json.loads(wire.contract_payload(event(**changes))) == expected
+    assert json.loads(contract_payload(event(**changes))) == expected
 
 
 @pytest.mark.parametrize(("pct", "text"), [(62.0, "62"), (62.5, "62.5"), (0, "0"), (100, "100")])
 def test_number_travels_short(pct: float, text: str) -> None:
-    assert wire.encode(wire.number(pct)) == text
+    assert to_json(json_number(pct)) == text
 
 
 def test_timestamp_is_utc_whatever_the_zone() -> None:
     east = AT.astimezone(timezone(timedelta(hours=3)))
 
-    assert wire.timestamp(east) == "2026-11-22T09:30:01.234Z"
+    assert timestamp(east) == "2026-11-22T09:30:01.234Z"
 
 
 def test_sse_message() -> None:
-    assert wire.sse('{"a":1}', seq=7) == b'id: 7\ndata: {"a":1}\n\n'
-    assert wire.sse("{}") == b"data: {}\n\n"
+    assert sse_message('{"a":1}', seq=7) == b'id: 7\ndata: {"a":1}\n\n'
+    assert sse_message("{}") == b"data: {}\n\n"
 
 
 def test_a_frame_is_one_line_whatever_it_says() -> None:
-    text = wire.frame(event(message='line\nbreak " \\ \u2028 ضوضاء'))
+    text = make_frame(event(message='line\nbreak " \\ \u2028 ضوضاء')).text
 
     assert "\n" not in text
     assert "\r" not in text

@@ -14,12 +14,13 @@ from asgiref.sync import sync_to_async
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from denoise_relay import db, log, presentation
+from denoise_relay import presentation
 from denoise_relay.conf import relay_settings
 from denoise_relay.management import foreground
 from denoise_relay.management.foreground import Target, Task
-from denoise_relay.management.meter import Meter
+from denoise_relay.management.progress_bar import ProgressBar
 from denoise_relay.models import Job
+from denoise_relay.runtime import database, logs
 
 INTERRUPTED = 130
 """What shells expect of a command ended by Ctrl-C: 128 + SIGINT."""
@@ -51,10 +52,10 @@ class Command(BaseCommand):
             if not path.is_file():
                 raise CommandError(f"There is no file {str(path)!r}.")
         target = _target(files, output)
-        level = log.logger.level
+        level = logs.logger.level
         if verbosity < 2:
             # Lines of the log would run across the bars.
-            log.logger.setLevel(logging.WARNING)
+            logs.logger.setLevel(logging.WARNING)
         try:
             tasks = asyncio.run(self._run(files, target))
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
@@ -62,11 +63,11 @@ class Command(BaseCommand):
                 "Interrupted; unfinished jobs were canceled.", returncode=INTERRUPTED
             ) from error
         finally:
-            log.logger.setLevel(level)
+            logs.logger.setLevel(level)
         self._report(tasks)
 
     async def _run(self, files: Sequence[Path], target: Target) -> list[Task]:
-        meter = Meter(self._draw, moves=self.stderr.isatty())
+        meter = ProgressBar(self._draw, moves=self.stderr.isatty())
         task = asyncio.current_task()
         if task is not None:
             with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         try:
             return await foreground.run(files, target, relay_settings(), meter)
         finally:
-            await asyncio.to_thread(db.close)
+            await asyncio.to_thread(database.close)
             await sync_to_async(connections.close_all)()
 
     def _draw(self, text: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from denoise_relay.doctor.examination import examine
 from denoise_relay.doctor.findings import Finding, Level
 from denoise_relay.doctor.probes import PROBES
+from denoise_relay.doctor.run import examine
 
 
 class Command(BaseCommand):

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from denoise_relay import retention, uploads
 from denoise_relay.conf import relay_settings
-from denoise_relay.retention import Tally
+from denoise_relay.jobs import retention
+from denoise_relay.jobs.retention import Tally
+from denoise_relay.uploads import spool
 
 SAY_EVERY_SECONDS = 2.0
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         if not retention.prune_orphans(tally, dry_run=dry_run, progress=progress):
             self.stdout.write("This storage cannot list its files: orphans were not looked for.")
         self.stdout.write(f"{'Would delete' if dry_run else 'Deleted'} {_words(tally)}.")
-        if not dry_run and (expired := uploads.expire()):
+        if not dry_run and (expired := spool.expire()):
             self.stdout.write(f"Deleted {expired} files of expired uploads.")
         if tally.shared:
             self.stdout.write(f"Kept {tally.shared} files that retries still use.")

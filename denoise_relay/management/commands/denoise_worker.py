@@ -13,8 +13,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from denoise_relay import backends, broadcast, db, log, metrics
+from denoise_relay import backends
 from denoise_relay.conf import RelaySettings, relay_settings
+from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.worker.supervisor import Supervisor
 
 STOP_SECONDS = 9.0
@@ -50,10 +52,10 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, max_jobs: int | None, metrics_port: int | None, **options: Any
     ) -> None:
-        if not log.logger.hasHandlers():
+        if not logs.logger.hasHandlers():
             # A site that configures no logging still wants to see what its worker does.
-            log.logger.addHandler(logging.StreamHandler(self.stderr))
-            log.logger.setLevel(logging.INFO)
+            logs.logger.addHandler(logging.StreamHandler(self.stderr))
+            logs.logger.setLevel(logging.INFO)
         settings = relay_settings()
         if max_jobs is not None:
             settings = dataclasses.replace(settings, MAX_ACTIVE_JOBS=max_jobs)
@@ -78,28 +80,28 @@ async def _work(settings: RelaySettings) -> bool:
         loop.add_signal_handler(number, _signaled, stop, number)
     supervisor = Supervisor(backends.load(settings), settings)
     await supervisor.start()
-    log.logger.info(
+    logs.logger.info(
         "Worker %s runs up to %d jobs at a time",
         supervisor.owner,
         supervisor.capacity,
-        extra=log.fields("worker_started", owner=supervisor.owner),
+        extra=logs.fields("worker_started", owner=supervisor.owner),
     )
-    if broadcast.shared_layer() is None:
-        log.logger.warning(
+    if publisher.shared_layer() is None:
+        logs.logger.warning(
             "No channel layer connects processes: viewers hear of progress every %g s only. "
             "Configure Redis in CHANNEL_LAYERS.",
             settings.POSITION_CHECK_SECONDS,
-            extra=log.fields("no_shared_layer"),
+            extra=logs.fields("no_shared_layer"),
         )
     try:
         return await _well(supervisor, stop)
     finally:
         await supervisor.stop()
-        await asyncio.to_thread(db.close)
-        log.logger.info(
+        await asyncio.to_thread(database.close)
+        logs.logger.info(
             "Worker %s has stopped",
             supervisor.owner,
-            extra=log.fields("worker_stopped", owner=supervisor.owner),
+            extra=logs.fields("worker_stopped", owner=supervisor.owner),
         )
 
 
@@ -116,10 +118,10 @@ async def _well(supervisor: Supervisor, stop: asyncio.Event) -> bool:
                 well_at = loop.time()
         else:
             return True
-    log.logger.critical(
+    logs.logger.critical(
         "Worker %s does not recover and ends",
         supervisor.owner,
-        extra=log.fields("worker_sick", owner=supervisor.owner),
+        extra=logs.fields("worker_sick", owner=supervisor.owner),
     )
     _end_within(STOP_SECONDS)
     return False

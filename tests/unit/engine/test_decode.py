@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from denoise_relay.engine.decode import decode, to_block
+from denoise_relay.engine.child.container import Source, audio_stream, open_container
+from denoise_relay.engine.child.decode import decode, to_block
+from denoise_relay.engine.child.pipeline import denoise_file, largest_result_bytes
 from denoise_relay.engine.errors import MediaRejected
-from denoise_relay.engine.facts import Probe
-from denoise_relay.engine.pipeline import denoise_file, largest_result_bytes
-from denoise_relay.engine.source import Source, audio_stream, open_container
+from denoise_relay.engine.protocol import Probe
 from tests.unit.engine import material
 
 RAMP = np.array([-1.0, -0.5, 0.0, 0.25, 0.5])

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from denoise_relay import engine
-from denoise_relay.engine import source as source_module
+from denoise_relay.engine.child import container as source_module
+from denoise_relay.engine.child.probe import probe_file
 from denoise_relay.engine.errors import MediaRejected
-from denoise_relay.engine.probing import probe_file
 from tests.unit.engine import material
 from tests.unit.engine.material import FORMATS, Format
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from denoise_relay import engine
-from denoise_relay.engine import limits, process, protocol
+from denoise_relay.engine import process, protocol
+from denoise_relay.engine.child import limits
 from tests.unit.engine import material
 from tests.waiting import eventually, wait_for
 
@@ -306,7 +307,7 @@ def test_the_child_dies_with_a_killed_server(long_file: Path, tmp_path: Path) ->
 def test_a_child_that_says_nothing_dies_with_its_parent_too() -> None:
     """One that writes ends by itself at the broken pipe; here only the kernel's signal can."""
     child = (
-        "import os, time; from denoise_relay.engine import limits;"
+        "import os, time; from denoise_relay.engine.child import limits;"
         "limits.apply(cpu_seconds=60, parent_pid=os.getppid());"
         "print(os.getpid(), flush=True); time.sleep(60)"
     )
@@ -322,7 +323,7 @@ def test_a_child_that_says_nothing_dies_with_its_parent_too() -> None:
 @linux
 def test_a_child_whose_parent_died_before_it_could_notice_exits() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "denoise_relay.engine", "--parent", "1", "probe", "/dev/null"],
+        [sys.executable, "-m", "denoise_relay.engine.child", "--parent", "1", "probe", "/dev/null"],
         capture_output=True,
         timeout=30,
     )
@@ -376,7 +377,7 @@ async def test_memory_beyond_the_limit_is_a_crash(
 ) -> None:
     pretend(
         monkeypatch,
-        "import os; from denoise_relay.engine import limits;"
+        "import os; from denoise_relay.engine.child import limits;"
         "limits.apply(cpu_seconds=9, parent_pid=os.getppid());"
         f"bytearray({limits.MEMORY_BYTES})",
     )
@@ -390,11 +391,11 @@ def test_memory_does_not_grow_with_duration(tmp_path: Path) -> None:
     """A copy stands in for the model (which keeps nothing), so that ten minutes take seconds."""
     code = (
         "import sys\n"
-        "from denoise_relay.engine import model, pipeline, probing\n"
+        "from denoise_relay.engine.child import model, pipeline, probe\n"
         "def copy(self, samples, cleaned): cleaned[:] = samples\n"
         "model._Channel.process = copy\n"
-        "probe = probing.probe_file(sys.argv[1])\n"
-        "pipeline.denoise_file(sys.argv[1], sys.argv[2], probe=probe,\n"
+        "measured = probe.probe_file(sys.argv[1])\n"
+        "pipeline.denoise_file(sys.argv[1], sys.argv[2], probe=measured,\n"
         "    on_progress=lambda share: None, on_writing=lambda: None)\n"
         # Not getrusage: its peak counts what this process had before it became that one.
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from denoise_relay.engine.chain import Chain
-from denoise_relay.engine.decode import Block
-from denoise_relay.engine.encode import flac_rate
-from denoise_relay.engine.model import DELAY, Denoiser
-from denoise_relay.engine.resample import Resampler
+from denoise_relay.engine.child.decode import Block
+from denoise_relay.engine.child.encode import flac_rate
+from denoise_relay.engine.child.model import DELAY, Denoiser
+from denoise_relay.engine.child.pipeline import Chain
+from denoise_relay.engine.child.resample import Resampler
 from tests.unit.engine import material
 from tests.unit.engine.material import Signal
 

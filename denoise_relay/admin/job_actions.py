@@ -1,0 +1,127 @@
+"""What staff do with jobs in the admin: retry and cancel, one or a selection.
+
+Each calls the same function as the pages and the API do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from denoise_relay.jobs import actions
+from denoise_relay.lifecycle import TERMINAL
+from denoise_relay.models import Job
+
+if TYPE_CHECKING:
+    JobBase = admin.ModelAdmin[Job]
+else:
+    JobBase = object
+
+#: Jobs that one action takes: each is a transaction of its own.
+ACTION_LIMIT = 200
+
+
+class JobActions(JobBase):
+    """Mixed into the admin of jobs: two actions of the list, two buttons of a job's page."""
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        """Retry and cancel need the model permission `change`."""
+        return request.user.has_perm("denoise_relay.change_job")
+
+    @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["steer"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        self._retry(request, self._selected(request, queryset))
+
+    @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["steer"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        self._cancel(request, self._selected(request, queryset))
+
+    def _selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> Sequence[Job]:
+        """The selection, or nothing and a message when it is too large to act on."""
+        selected = list(queryset.select_related("owner", "api_key")[: ACTION_LIMIT + 1])
+        if len(selected) <= ACTION_LIMIT:
+            return selected
+        text = ngettext(
+            "Select at most %(n)d job at a time. Nothing was done.",
+            "Select at most %(n)d jobs at a time. Nothing was done.",
+            ACTION_LIMIT,
+        )
+        self.message_user(request, text % {"n": ACTION_LIMIT}, messages.ERROR)
+        return ()
+
+    def _retry(self, request: HttpRequest, selected: Iterable[Job]) -> list[Job]:
+        anew = []
+        refused = 0
+        for job in selected:
+            if job.status in TERMINAL:
+                anew.append(actions.retry(job))
+                self.log_change(request, job, f"Retried as {anew[-1].pk}.")
+            else:
+                refused += 1
+        if anew:
+            text = ngettext(
+                "%(n)d job was queued again.", "%(n)d jobs were queued again.", len(anew)
+            )
+            self.message_user(request, text % {"n": len(anew)}, messages.SUCCESS)
+        if refused:
+            text = ngettext(
+                "%(n)d job has not ended yet and was left alone.",
+                "%(n)d jobs have not ended yet and were left alone.",
+                refused,
+            )
+            self.message_user(request, text % {"n": refused}, messages.WARNING)
+        return anew
+
+    def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
+        canceled = ended = 0
+        for job in selected:
+            if actions.cancel(job):
+                self.log_change(request, job, "Canceled.")
+                canceled += 1
+            else:
+                ended += 1
+        if canceled:
+            text = ngettext("%(n)d job was canceled.", "%(n)d jobs were canceled.", canceled)
+            self.message_user(request, text % {"n": canceled}, messages.SUCCESS)
+        if ended:
+            text = ngettext("%(n)d job had ended already.", "%(n)d jobs had ended already.", ended)
+            self.message_user(request, text % {"n": ended}, messages.WARNING)
+
+    def get_urls(self) -> list[URLPattern]:
+        def steer(verb: str) -> URLPattern:
+            view = self.admin_site.admin_view(require_POST(getattr(self, f"{verb}_view")))
+            route: URLPattern = path(
+                f"<uuid:job_id>/{verb}/", view, name=f"denoise_relay_job_{verb}"
+            )
+            return route
+
+        return [steer("retry"), steer("cancel"), *super().get_urls()]
+
+    def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        anew = self._retry(request, [self._steered(request, job_id)])
+        return self._page_of(anew[0].pk if anew else job_id)
+
+    def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        self._cancel(request, [self._steered(request, job_id)])
+        return self._page_of(job_id)
+
+    def _steered(self, request: HttpRequest, job_id: UUID) -> Job:
+        if not self.has_steer_permission(request):
+            raise PermissionDenied
+        job = Job.objects.select_related("owner", "api_key").filter(pk=job_id).first()
+        if job is None:
+            raise Http404
+        return job
+
+    def _page_of(self, job_id: UUID) -> HttpResponse:
+        name = f"{self.admin_site.name}:denoise_relay_job_change"
+        return HttpResponseRedirect(reverse(name, args=[job_id]))

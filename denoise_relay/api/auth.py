@@ -1,0 +1,65 @@
+"""Who calls the API, and which jobs are theirs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from denoise_relay import access
+from denoise_relay.access import Viewer
+from denoise_relay.api import errors
+from denoise_relay.models import ApiKey, Job
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
+KeyView = Callable[Concatenate[HttpRequest, ApiKey, P], Coroutine[Any, Any, HttpResponseBase]]
+
+
+def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
+    """Make an API view: these methods only, a valid key in `x-api-key`, errors as JSON.
+
+    The session is not asked, and so no CSRF token either: a key is never sent by a browser
+    on its own.
+    """
+
+    def decorate(view: KeyView[P]) -> View[P]:
+        @functools.wraps(view)
+        async def checked(
+            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponseBase:
+            if request.method not in methods:
+                allow = {"Allow": ", ".join(methods)}
+                return errors.error_response(errors.BAD_METHOD, "Method not allowed", headers=allow)
+            key = await access.api_key_of(request.headers.get(access.API_KEY_HEADER, ""))
+            if key is None:
+                return errors.error_response(errors.UNAUTHORIZED, "Invalid or missing API key")
+            try:
+                return await view(request, key, *args, **kwargs)
+            except Http404:
+                return errors.error_response(errors.NOT_FOUND, "No such record")
+
+        return csrf_exempt(checked)
+
+    return decorate
+
+
+def viewer_of_key(key: ApiKey) -> Viewer:
+    """A key acts for itself: it opens its user's own jobs, and never lends that user's rights
+    as staff."""
+    return Viewer(user=AnonymousUser(), api_key=key)
+
+
+async def job_of_key(key: ApiKey, job_id: str) -> Job:
+    """A job that this key may see; `Http404` alike for all others, malformed ids among them."""
+    try:
+        found = UUID(job_id)
+    except ValueError:
+        raise Http404("No such job.") from None
+    return await access.aget_job(viewer_of_key(key), found)

@@ -1,0 +1,196 @@
+"""One HTTP exchange at a time: all of httpx that this app uses, behind one door.
+
+Each exchange has a transport of its own over a shared TLS context. A pool shared by many
+streams is quadratic in their number when they end, and leaks a slot for ever when a request
+is cancelled between connect and first write (httpcore 1093); a transport of its own costs
+0.04 ms. Working below `httpx.AsyncClient` also means: no cookies, no netrc, no proxy from
+the environment, no redirects, and no log line with a signed URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from denoise_relay import __version__
+from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown, ReadTimeout
+from denoise_relay.exceptions import ProtocolError
+
+USER_AGENT = f"denoise-relay/{__version__}"
+#: How long an abandoned request may take to come to rest before it is cancelled outright.
+GRACE_SECONDS = 1.0
+
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeouts:
+    """Time limits of one exchange, in seconds."""
+
+    #: From the beginning to the end of the response's head, upload included.
+    head: float = 20.0
+    connect: float = 10.0
+    #: Silence while reading.
+    read: float = 30.0
+    #: One chunk of the upload.
+    write: float = 60.0
+
+    def extension(self) -> dict[str, float]:
+        return {
+            "connect": min(self.connect, self.head),
+            "read": self.read,
+            "write": self.write,
+            "pool": self.connect,
+        }
+
+
+class HttpClient:
+    """Opens exchanges, and owns the tasks of those that were abandoned half-way."""
+
+    def __init__(self) -> None:
+        self._orphans: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: httpx.URL,
+        *,
+        timeouts: Timeouts,
+        headers: Mapping[str, str] | None = None,
+        content: AsyncIterator[bytes] | None = None,
+        sni_hostname: str = "",
+        abandon: Callable[[], None] = lambda: None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request and hold its response, head read and body not.
+
+        Raises `NotSent` when not one byte has left, `OutcomeUnknown` when it is unclear what the
+        server got, both here and while the body is read. `abandon` is called when the
+        caller is cancelled while `content` may still be on its way.
+        """
+        extensions: dict[str, object] = {"timeout": timeouts.extension()}
+        if sni_hostname:
+            extensions["sni_hostname"] = sni_hostname
+        request = httpx.Request(
+            method,
+            url,
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})},
+            content=content,
+            extensions=extensions,
+        )
+        transport = httpx.AsyncHTTPTransport(
+            verify=_tls(), trust_env=False, limits=_LIMITS, socket_options=_keepalive()
+        )
+        with _mapped():
+            response = await self._head(transport, request, timeouts.head, abandon)
+            try:
+                yield response
+            finally:
+                await self._close(transport, response)
+
+    async def _head(
+        self,
+        transport: httpx.AsyncHTTPTransport,
+        request: httpx.Request,
+        limit: float,
+        abandon: Callable[[], None],
+    ) -> httpx.Response:
+        sending = asyncio.create_task(
+            transport.handle_async_request(request), name=f"denoise-relay {request.method}"
+        )
+        try:
+            # `read` is for each recv, so headers that drip would never time out on their own.
+            async with asyncio.timeout(limit):
+                # Shielded: a cancel between connect and first write loses the socket.
+                return await asyncio.shield(sending)
+        except BaseException:
+            abandon()
+            orphan = asyncio.create_task(
+                _close_abandoned(sending, transport),
+                name=f"denoise-relay {request.method} (abandoned)",
+            )
+            self._orphans.add(orphan)
+            orphan.add_done_callback(self._orphans.discard)
+            raise
+
+    async def _close(self, transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
+        # TLS says goodbye on closing and waits for an answer; a dead peer gives none.
+        with contextlib.suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await response.aclose()
+                await transport.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for abandoned exchanges; each takes at most three times `GRACE_SECONDS`."""
+        while self._orphans:
+            await asyncio.wait(self._orphans)
+
+
+async def read_body(response: httpx.Response, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes; more raises `ProtocolError`."""
+    refuse_encoding(response)
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise ProtocolError(f"a body exceeds {limit} bytes")
+    return bytes(body)
+
+
+def refuse_encoding(response: httpx.Response) -> None:
+    """Raise `ProtocolError` for a compressed body: 254 KB of gzip can hold 256 MB."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ProtocolError("a compressed body, although identity was asked for")
+
+
+async def _close_abandoned(
+    sending: asyncio.Task[httpx.Response], transport: httpx.AsyncHTTPTransport
+) -> None:
+    """Let an abandoned request reach a point where it can be closed, then close it."""
+    await asyncio.wait({sending}, timeout=GRACE_SECONDS)
+    if not sending.done():
+        sending.cancel()
+        await asyncio.wait({sending}, timeout=GRACE_SECONDS)
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(GRACE_SECONDS):
+            # Asking for the exception also keeps asyncio from logging it as never retrieved.
+            if sending.done() and not sending.cancelled() and sending.exception() is None:
+                await sending.result().aclose()
+            await transport.aclose()
+
+
+@contextlib.contextmanager
+def _mapped() -> Iterator[None]:
+    """Turn httpx's errors into the two that matter: nothing sent, or nobody knows."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+        raise NotSent(f"{type(exc).__name__}: {exc}") from exc
+    except httpx.ReadTimeout as exc:
+        raise ReadTimeout from exc
+    except (httpx.HTTPError, TimeoutError) as exc:
+        raise OutcomeUnknown(f"{type(exc).__name__}: {exc}") from exc
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # 30 ms, once: it reads the CA file. SSL_CERT_FILE and SSL_CERT_DIR are honoured.
+    return httpx.create_ssl_context()
+
+
+@functools.cache
+def _keepalive() -> list[tuple[int, int, int]]:
+    """Notice a peer that has gone without a word, below the level of any timeout here."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # Linux; other systems name some of them differently
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), seconds))
+    return options

@@ -1,0 +1,102 @@
+"""Read one connection's events until one of them is terminal, or the connection is of no use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+
+from denoise_relay.backends.upstream.errors import StreamEnded, StreamStalled, UnknownStage
+from denoise_relay.backends.upstream.messages import (
+    Done,
+    Failed,
+    Processing,
+    UpstreamEvent,
+    decode_event,
+)
+from denoise_relay.backends.upstream.sse import EventParser
+from denoise_relay.exceptions import ProtocolError
+from denoise_relay.runtime import metrics
+
+#: A JSON event has no business being longer; far below what the parser can take.
+MAX_LINE_BYTES = 64 * 1024
+#: One connection. Ten events a second for two hours are 10 MB.
+MAX_STREAM_BYTES = 512 * 1024 * 1024
+
+
+class Listener:
+    """Follows one job over any number of connections, and remembers what it last heard."""
+
+    def __init__(
+        self,
+        *,
+        on_processing: Callable[[Processing], None],
+        on_progress: Callable[[], None],
+        skipped: Counter[str],
+        quiet_seconds: float,
+    ) -> None:
+        self._on_processing = on_processing
+        self._on_progress = on_progress
+        self._skipped = skipped
+        self._quiet_seconds = quiet_seconds
+        self._last: UpstreamEvent | None = None
+        #: Milliseconds that the server asked clients to wait before they reconnect.
+        self.retry: int | None = None
+
+    async def listen(self, response: httpx.Response) -> Done | Failed:
+        """Return the first terminal event; what may come after it is not read.
+
+        Raises `StreamEnded`, `StreamStalled`, and `ProtocolError` when a bound is broken. The
+        connection's own errors pass.
+        """
+        parser = EventParser(max_line_bytes=MAX_LINE_BYTES)
+        budget = MAX_STREAM_BYTES
+        loop = asyncio.get_running_loop()
+        try:
+            # Bytes are not progress: a comment every few seconds keeps the read timeout
+            # happy for ever. This clock is moved by events alone.
+            async with asyncio.timeout(self._quiet_seconds) as clock:
+                async for chunk in response.aiter_raw():
+                    heard = False
+                    for message in parser.feed(chunk):
+                        event = self._decode(message.data)
+                        if isinstance(event, Processing):
+                            heard = True
+                            self._heard(event)
+                        elif event is not None:
+                            return event
+                    if heard:
+                        # Once a chunk: each move makes a timer, and a flood would make many.
+                        clock.reschedule(loop.time() + self._quiet_seconds)
+                    self.retry = parser.retry
+                    budget -= len(chunk)
+                    if budget < 0:
+                        raise ProtocolError(f"a stream exceeds {MAX_STREAM_BYTES} bytes")
+                    # A flood is always ready to be read; others want their turn.
+                    await asyncio.sleep(0)
+        except TimeoutError as exc:
+            raise StreamStalled from exc
+        raise StreamEnded
+
+    def _decode(self, data: str) -> UpstreamEvent | None:
+        try:
+            return decode_event(data)
+        except UnknownStage:
+            self._skip("unknown_stage")
+        except ProtocolError:
+            self._skip("bad_event")
+        return None
+
+    def _skip(self, reason: str) -> None:
+        self._skipped[reason] += 1
+        metrics.UPSTREAM_SKIPPED.labels(reason).inc()
+
+    def _heard(self, event: Processing) -> None:
+        # A reconnect may replay the last event: that is not progress, and a server that
+        # drops every connection after it must not be asked at full speed.
+        if event != self._last:
+            self._last = event
+            self._on_progress()
+        self._on_processing(event)

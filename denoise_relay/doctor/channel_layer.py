@@ -1,0 +1,87 @@
+"""Does the channel layer carry messages between processes?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from django.conf import settings
+
+from denoise_relay.conf import relay_settings
+from denoise_relay.doctor.findings import Finding, fail, ok, warn
+from denoise_relay.pubsub.round_trip import round_trip
+
+ECHO_SECONDS = 5.0
+SLOW_SECONDS = 0.5
+"""The pub/sub layer looks for messages of a new channel every 0.1 s; that is no slowness."""
+ALIAS = "default"
+
+
+async def layer() -> Sequence[Finding]:
+    """A message from one connection to another, as between two processes."""
+    here = get_channel_layer(ALIAS)
+    external = relay_settings().WORKER == "external"
+    if here is None or isinstance(here, InMemoryChannelLayer):
+        if external:
+            return [
+                fail(
+                    "The worker is external, and the channel layer reaches no other process: "
+                    "viewers wait for position checks.",
+                    "Start Redis or Valkey and use channels_redis.pubsub.RedisPubSubChannelLayer.",
+                )
+            ]
+        return [ok("No layer between processes, and none is needed while there is only one.")]
+    # A second instance has connections of its own, as another process would.
+    there = channel_layers.make_backend(ALIAS)
+    name = type(here).__name__
+    try:
+        took = await round_trip(here, there, ECHO_SECONDS)
+    except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
+        return [
+            fail(
+                f"{name} carries no message ({type(error).__name__}: {error}).",
+                f"Is the server of CHANNEL_LAYERS running{_where()}? Viewers get their events "
+                "from position checks meanwhile, seconds late.",
+            )
+        ]
+    finally:
+        await _close(there)
+        await _close(here)
+    text = f"{name} carries a message in {took * 1000:.1f} ms."
+    if took < SLOW_SECONDS:
+        return [ok(text)]
+    return [warn(text, "Look at the load of its server and the network between.")]
+
+
+def _where() -> str:
+    """The addresses, without user and password."""
+    configured: dict[str, Any] = dict(settings.CHANNEL_LAYERS)[ALIAS]
+    hosts = configured.get("CONFIG", {}).get("hosts", [])
+    shown = [_address(host) for host in hosts] if isinstance(hosts, list | tuple) else []
+    return f" at {', '.join(shown)}" if shown else ""
+
+
+def _address(host: Any) -> str:
+    if isinstance(host, dict):
+        host = host.get("address") or (host.get("host", "localhost"), host.get("port", 6379))
+    if isinstance(host, list | tuple):
+        return ":".join(str(part) for part in host[:2])
+    return str(host).rpartition("@")[2].rpartition("//")[2]
+
+
+async def _close(used: Any) -> None:
+    """Close its connections; not every layer knows how."""
+    if isinstance(used, _pubsub()):
+        await used.flush()  # deletes nothing: the pub/sub layer keeps nothing
+    elif hasattr(used, "close_pools"):
+        await used.close_pools()
+
+
+def _pubsub() -> tuple[type[Any], ...]:
+    """The class, where channels_redis is installed."""
+    try:
+        from channels_redis.pubsub import RedisPubSubChannelLayer
+    except ImportError:
+        return ()
+    return (RedisPubSubChannelLayer,)

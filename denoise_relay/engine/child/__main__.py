@@ -1,0 +1,111 @@
+"""The child process: `python -m denoise_relay.engine.child probe|denoise …`. Speaks `protocol`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from typing import Any, Final
+
+from denoise_relay.engine import protocol
+from denoise_relay.engine.child import limits
+from denoise_relay.engine.errors import MediaRejected
+
+#: Where reading ends and writing starts, in percent of a denoising.
+_READ_PCT: Final = 5.0
+_DENOISED_PCT: Final = 99.0
+
+
+class _Reporter:
+    """Writes lines to the parent; progress only when it is news."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pct = -1.0
+        self._message = ""
+        self._at = 0.0
+
+    def progress(self, pct: float, message: str) -> None:
+        now = time.monotonic()
+        too_soon = now < self._at + 1 / protocol.MAX_LINES_PER_SECOND
+        if message == self._message and pct < 100 and (too_soon or pct < self._pct + 0.1):
+            return
+        self._pct, self._message, self._at = max(pct, self._pct), message, now
+        self.send({"pct": round(self._pct, 1), "message": message})
+
+    def send(self, line: dict[str, Any]) -> None:
+        data = json.dumps(line).encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command. Exit status 0 whenever the last line says how it ended."""
+    options = _parse(arguments)
+    limits.apply(cpu_seconds=options.cpu_seconds, parent_pid=options.parent)
+    # Whatever a native library prints must not get between our lines.
+    reporter = _Reporter(os.dup(1))
+    os.dup2(2, 1)
+    try:
+        probe = _probe(options) if options.command == "probe" else _denoise(options, reporter)
+    except MediaRejected as exc:
+        reporter.send({"rejected": {"code": exc.code, "message": str(exc)}})
+    except ImportError as exc:
+        reporter.send({"unavailable": str(exc.name or exc)})
+    else:
+        reporter.send({"probe": dataclasses.asdict(probe)})
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m denoise_relay.engine.child")
+    parser.add_argument("--parent", type=int, default=os.getppid())
+    parser.add_argument("--cpu-seconds", type=int, default=3600)
+    commands = parser.add_subparsers(dest="command", required=True)
+    probe = commands.add_parser("probe")
+    probe.add_argument("--max-duration-seconds", type=float)
+    probe.add_argument("source")
+    denoise = commands.add_parser("denoise")
+    denoise.add_argument("source")
+    denoise.add_argument("target")
+    return parser.parse_args(arguments)
+
+
+def _probe(options: argparse.Namespace) -> Any:
+    # Brings native libraries with it: only now that the limits hold.
+    from denoise_relay.engine.child.probe import probe_file
+
+    return probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
+
+
+def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.pipeline import denoise_file, largest_result_bytes
+    from denoise_relay.engine.child.probe import probe_file
+
+    def read(share: float) -> None:
+        reporter.progress(share * _READ_PCT, protocol.READING)
+
+    def denoised(share: float) -> None:
+        pct = _READ_PCT + share * (_DENOISED_PCT - _READ_PCT)
+        reporter.progress(pct, protocol.ISOLATING)
+
+    read(0.0)
+    probe = probe_file(options.source, on_progress=read)
+    limits.bound_output(largest_result_bytes(probe))
+    denoised(0.0)
+    denoise_file(
+        options.source,
+        options.target,
+        probe=probe,
+        on_progress=denoised,
+        on_writing=lambda: reporter.progress(_DENOISED_PCT, protocol.WRITING),
+    )
+    reporter.progress(100.0, protocol.WRITING)
+    return probe
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,191 @@
+"""Measures a file: is it media, is it whole, how long is its audio. Decodes next to nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+import av.error
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+from denoise_relay.engine.child.container import (
+    Source,
+    audio_stream,
+    has_moving_pictures,
+    open_container,
+)
+from denoise_relay.engine.child.decode import Block, to_block
+from denoise_relay.engine.child.truncation import is_truncated
+from denoise_relay.engine.errors import MediaRejected
+from denoise_relay.engine.protocol import Probe
+
+#: Packets tried until one decodes: AAC and MP3 need a few to get going.
+_FIRST_PACKETS: Final = 64
+#: Decoded at the end of a FLAC file, whose last frame may be cut: only its checksum knows.
+_LAST_PACKETS: Final = 2
+#: Timestamps may differ from the sum of the packets by this share and these seconds.
+_TIMESTAMP_SLACK: Final = (0.02, 0.1)
+#: Samples of encoder priming that are believed; real encoders need up to some 5,000.
+_MAX_PRIMING: Final = 48_000
+
+
+class Track:
+    """Feed it every packet, the empty last one too, then ask.
+
+    Decodes packets until the first samples come, since only they tell the true rate: a header may
+    name half of it (HE-AAC). Nothing else is decoded, and nothing grows with the duration.
+    """
+
+    def __init__(self, stream: AudioStream) -> None:
+        self._stream = stream
+        self._time_base = stream.time_base or Fraction(1, stream.sample_rate or 1)
+        self._first: Block | None = None
+        self._channels = 0
+        self._tried = 0
+        self._last: deque[Packet[AudioStream]] = deque(maxlen=_LAST_PACKETS)
+        self._ticks = 0
+        self._without_duration = 0
+        self._skipped_samples = 0
+        self._start: int | None = None
+        self._end = 0
+
+    def add(self, packet: Packet[AudioStream]) -> None:
+        if self._first is None and self._tried < _FIRST_PACKETS:
+            self._tried += 1
+            self._decode_first(packet)
+        if not packet.size:
+            return
+        self._last.append(packet)
+        duration = max(packet.duration or 0, 0)
+        self._ticks += duration
+        self._without_duration += not duration
+        if packet.pts is not None:
+            self._start = packet.pts if self._start is None else min(self._start, packet.pts)
+            self._end = max(self._end, packet.pts + duration)
+        if packet.has_sidedata("skip_samples"):
+            side_data = bytes(packet.get_sidedata("skip_samples"))
+            self._skipped_samples += min(struct.unpack_from("<I", side_data)[0], _MAX_PRIMING)
+
+    @property
+    def first_block(self) -> Block:
+        """The first samples. Raises `MediaRejected` if there are none."""
+        if self._first is None:
+            if self._last:
+                raise MediaRejected("unsupported", "The audio in this file cannot be decoded.")
+            raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")
+        return self._first
+
+    @property
+    def channels(self) -> int:
+        """As in the file, before any downmix."""
+        return self._channels
+
+    def seconds(self) -> float:
+        """The length of what a decoder makes of the track.
+
+        The sum of the packets, or first to last timestamp where the two agree: Matroska rounds
+        each packet to milliseconds or leaves its duration out, while a hole or a wild timestamp
+        is not audio.
+        """
+        block = self.first_block
+        skipped = Fraction(self._skipped_samples, block.rate)
+        usual = max(self._stream.codec_context.frame_size, block.samples.shape[1])
+        by_sum = self._ticks * self._time_base - skipped
+        by_sum += self._without_duration * Fraction(usual, block.rate)
+        if self._start is None:
+            return max(float(by_sum), 0.0)
+        by_clock = (self._end - self._start) * self._time_base - skipped
+        share, seconds = _TIMESTAMP_SLACK
+        agree = abs(by_clock - by_sum) <= share * abs(by_sum) + seconds
+        return max(float(by_clock if agree else by_sum), 0.0)
+
+    def is_cut(self) -> bool:
+        """True if a FLAC file has fewer samples than it says, or a last frame that is damaged."""
+        if self._stream.container.format.name != "flac":
+            return False
+        if self._stream.duration and self._ticks < self._stream.duration:
+            return True
+        self._stream.codec_context.flush_buffers()
+        try:
+            for packet in self._last:
+                packet.decode()
+        except av.error.InvalidDataError:
+            return True
+        return False
+
+    def _decode_first(self, packet: Packet[AudioStream]) -> None:
+        try:
+            frames = [frame for frame in packet.decode() if frame.samples]
+        except (av.error.MemoryError, av.error.PyAVCallbackError):
+            raise
+        except av.error.FFmpegError:
+            return
+        if frames:
+            self._first = to_block(frames[0])
+            self._channels = frames[0].layout.nb_channels
+
+
+def probe_file(
+    path: str | os.PathLike[str],
+    *,
+    max_duration_seconds: float | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Probe:
+    """Read the whole file once. Raises `MediaRejected`, or `OSError` if it cannot be read.
+
+    `on_progress` gets the share of the file read so far, 0 to 1.
+    """
+    with open(path, "rb") as file:
+        source = Source(file)
+        if not source.size_bytes:
+            raise MediaRejected("empty")
+        try:
+            probe = _measure(source, on_progress)
+        except MediaRejected as exc:
+            # FFmpeg cannot tell half an MP4 from something that never was one; the headers can.
+            if is_truncated(file):
+                raise MediaRejected("truncated") from exc
+            raise
+        if is_truncated(file):
+            raise MediaRejected("truncated")
+    if max_duration_seconds is not None and probe.duration_seconds > max_duration_seconds:
+        raise MediaRejected("too_long", _too_long(probe.duration_seconds, max_duration_seconds))
+    return probe
+
+
+def _measure(source: Source, on_progress: Callable[[float], None]) -> Probe:
+    with open_container(source) as container:
+        stream = audio_stream(container)
+        track = Track(stream)
+        try:
+            for packet in container.demux(stream):
+                track.add(packet)
+                on_progress(source.farthest / source.size_bytes)
+        except (av.error.InvalidDataError, av.error.EOFError) as exc:
+            raise MediaRejected("truncated") from exc
+        block = track.first_block
+        if track.is_cut():
+            raise MediaRejected("truncated")
+        return Probe(
+            duration_seconds=track.seconds(),
+            sample_rate=block.rate,
+            channels=track.channels,
+            codec=stream.codec.name.removesuffix("float"),
+            container=container.format.name.split(",")[0],
+            has_video=has_moving_pictures(container),
+        )
+
+
+def _too_long(seconds: float, limit: float) -> str:
+    # Rounded up, so that 15.01 minutes do not read as "15.0 minutes".
+    minutes = math.ceil(seconds / 6) / 10
+    return (
+        f"Duration exceeds the maximum limit of {limit / 60:.4g} minutes. "
+        f"Duration: {minutes:.1f} minutes. Send a shorter recording."
+    )

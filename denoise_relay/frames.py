@@ -1,0 +1,111 @@
+"""Frames: the JSON text of a WebSocket or SSE message, encoded once for all viewers. Pure.
+
+Keys and shapes are those of docs/architecture.md and, for the API, the upstream contract's
+"live progress".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from denoise_relay.events import Event, Stage
+
+_encoder = msgspec.json.Encoder()
+_event_decoder = msgspec.json.Decoder(Event)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """One event with its text for viewers.
+
+    The `url` of a frame's event is the one in its text, which for a recording stored here is
+    a path of the site.
+    """
+
+    event: Event
+    text: str
+
+    @property
+    def job(self) -> UUID:
+        return self.event.job
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def terminal(self) -> bool:
+        return self.event.stage.terminal
+
+
+def make_frame(event: Event) -> Frame:
+    """Encode one event for viewers."""
+    body: dict[str, Any] = {
+        "job": str(event.job),
+        "seq": event.seq,
+        "stage": event.stage.value,
+        "pct": json_number(event.pct),
+        "message": event.message,
+        "at": timestamp(event.at),
+    }
+    if event.stage is Stage.DONE:
+        body |= {"url": event.url, "denoiseId": str(event.job)}
+    return Frame(event=event, text=to_json(body))
+
+
+def parse_frame(text: str) -> Frame:
+    """Rebuild a frame that came through the channel layer; `msgspec.DecodeError` if it is none."""
+    return Frame(event=_event_decoder.decode(text), text=text)
+
+
+def contract_payload(event: Event) -> str:
+    """Encode one event as the upstream contract words it (no job, no seq)."""
+    body: dict[str, Any]
+    match event.stage:
+        case Stage.PROCESSING:
+            body = {"stage": "processing", "pct": json_number(event.pct)}
+            if event.message:
+                body["message"] = event.message
+        case Stage.DONE:
+            body = {"stage": "done", "url": event.url, "denoiseId": str(event.job)}
+        case Stage.ERROR:
+            body = {"stage": "error", "message": event.message}
+    return to_json(body)
+
+
+def sse_message(payload: str, *, seq: int | None = None) -> bytes:
+    """One SSE message; `payload` is JSON and so holds no line break."""
+    head = f"id: {seq}\n" if seq is not None else ""
+    return f"{head}data: {payload}\n\n".encode()
+
+
+def to_json(body: Any) -> str:
+    """JSON text of a value of plain types."""
+    return _encoder.encode(body).decode()
+
+
+def json_number(pct: float) -> float | int:
+    """62.0 is sent as 62, 62.5 as 62.5."""
+    return int(pct) if pct == int(pct) else pct
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as JavaScript prints it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_after(text: str) -> int | None:
+    """`after` of a query or `Last-Event-ID`: None when it is empty.
+
+    Raises `ValueError` when it is no whole number.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise ValueError(text)
+    return min(int(text), 2**31 - 1)

@@ -1,0 +1,142 @@
+"""The door: what a file must be before it becomes a job, with words for who brought it.
+
+The look inside (`engine.probe`) happens in a limited child process. Where the engine is
+not installed, only size and extension can be judged, and the backend has the last word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+from django.core.files import File
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+
+from denoise_relay import engine
+from denoise_relay.conf import relay_settings
+from denoise_relay.events import clean_text
+from denoise_relay.exceptions import UploadRejected
+from denoise_relay.formats import AUDIO, VIDEO, extension_of
+
+NAME_LIMIT = 255
+SAMPLE_NAME = "noisy-sample"
+PROBES = max(2, os.cpu_count() or 1)
+"""Files looked into at a time by one process; each is a child process for about half a second."""
+# A semaphore belongs to one loop, and `submit` brings loops of its own.
+_probes: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """What is known of a file that may come in."""
+
+    name: str
+    size_bytes: int
+    #: None where the engine is not installed.
+    duration_seconds: float | None
+    is_video: bool
+
+
+async def receive(file: File[bytes], name: str | None = None) -> Recording:
+    """Judge a file; raises `UploadRejected`. `name` overrides the file's own."""
+    display = display_name(name or file.name or "")
+    if name and extension_of(display) not in AUDIO | VIDEO:
+        # "My talk" instead of talk.wav: the kind is the file's own.
+        display = display_name(f"{display}.{extension_of(display_name(file.name or ''))}")
+    limit = relay_settings().MAX_UPLOAD_BYTES
+    size = file.size or 0
+    if not size:
+        raise UploadRejected(
+            _("This file is empty. Choose a recording with sound in it."), code="empty"
+        )
+    if size > limit:
+        raise UploadRejected(
+            _("This file is too large: %(size)s. The limit is %(limit)s.")
+            % {"size": filesizeformat(size), "limit": filesizeformat(limit)},
+            code="too_large",
+        )
+    extension = extension_of(display)
+    if extension not in AUDIO | VIDEO:
+        raise UploadRejected(
+            _("This kind of file cannot be processed. Use %(formats)s.")
+            % {"formats": ", ".join(sorted(ext.upper() for ext in AUDIO | VIDEO))},
+            code="unsupported",
+        )
+    duration = await _probe(file) if engine.available() else None
+    return Recording(
+        name=display, size_bytes=size, duration_seconds=duration, is_video=extension in VIDEO
+    )
+
+
+async def _probe(file: File[bytes]) -> float | None:
+    limit = relay_settings().MAX_DURATION_SECONDS
+    async with _probing(), _on_disk(file) as path:
+        try:
+            probe = await engine.probe(path, max_duration_seconds=limit)
+        except engine.EngineUnavailable:
+            return None  # installed in part; the backend has the last word
+        except engine.MediaRejected as error:
+            raise UploadRejected(str(error), code=error.code) from error
+        except engine.EngineCrashed as error:
+            # Native code died of this file: it is hostile or broken beyond repair.
+            raise UploadRejected(
+                _("This file could not be read. Convert it to WAV or MP3 and try again."),
+                code="not_media",
+            ) from error
+    return probe.duration_seconds
+
+
+def _probing() -> asyncio.Semaphore:
+    """A few probes at a time: of fifty at once, all would take too long for their deadline."""
+    return _probes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(PROBES))
+
+
+@contextlib.asynccontextmanager
+async def _on_disk(file: File[bytes]) -> AsyncIterator[Path]:
+    """A path of the file's content; large uploads lie on disk already."""
+    temporary = getattr(file, "temporary_file_path", None)
+    if temporary is not None:
+        yield Path(temporary())
+        return
+    with tempfile.NamedTemporaryFile(prefix="denoise-intake-") as copy:
+        path = Path(copy.name)
+        await sync_to_async(_copy, thread_sensitive=False)(file, path)
+        yield path
+
+
+def _copy(file: File[bytes], path: Path) -> None:
+    file.seek(0)
+    with path.open("wb") as target:
+        for chunk in file.chunks():
+            target.write(chunk)
+    file.seek(0)
+
+
+def display_name(name: str) -> str:
+    """The person's own file name, without folders and controls, and not too long."""
+    base = name[-4 * NAME_LIMIT :].replace("\\", "/").rsplit("/", 1)[-1]
+    base = clean_text(base, limit=4 * NAME_LIMIT)
+    stem, dot, suffix = base.rpartition(".")
+    if not dot or len(suffix) >= NAME_LIMIT:
+        return base[:NAME_LIMIT] or "recording"
+    return f"{stem[: NAME_LIMIT - len(suffix) - 1].rstrip() or 'recording'}.{suffix}"
+
+
+def sample() -> UploadedFile[bytes]:
+    """The noisy recording we ship, as an upload."""
+    folder = files("denoise_relay") / "static" / "denoise_relay"
+    shipped = next(item for item in folder.iterdir() if item.name.startswith("sample."))
+    content = shipped.read_bytes()
+    suffix = shipped.name.rpartition(".")[2]
+    return UploadedFile(BytesIO(content), name=f"{SAMPLE_NAME}.{suffix}", size=len(content))

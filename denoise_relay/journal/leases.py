@@ -1,0 +1,99 @@
+"""Leases: which supervisor may run a job, until when, and under which fencing number.
+
+Taking a lease raises the job's `epoch`; every write names the epoch it was given
+(`journal.append`), so a zombie that wakes after its lease has passed on changes no row.
+Time is the database's where several machines share one, the host's on SQLite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connections, router
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from denoise_relay.models import Job
+from denoise_relay.runtime import metrics
+from denoise_relay.runtime.database import write_transaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """The right to run one job."""
+
+    job: UUID
+    epoch: int
+
+
+def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
+    """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`."""
+    with write_transaction() as alias:
+        waiting = free(alias).order_by("created_at", "id")
+        if connections[alias].features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True)
+        leases = []
+        for pk, epoch, holder in list(waiting.values_list("pk", "epoch", "lease_owner")[:limit]):
+            # Compare and swap: where rows cannot be locked, only one claimer changes one.
+            claimed = (
+                Job.objects.using(alias)
+                .filter(pk=pk, epoch=epoch, finished_at=None)
+                .update(
+                    epoch=F("epoch") + 1,
+                    lease_owner=owner,
+                    lease_until=_later(alias, seconds),
+                    started_at=Coalesce(F("started_at"), _now(alias)),
+                    ahead=None,
+                )
+            )
+            if claimed:
+                leases.append(Lease(job=pk, epoch=epoch + 1))
+                metrics.TAKEOVERS.inc(bool(holder))  # who hands a lease back leaves no name
+        return leases
+
+
+def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
+    """Renew `held` and return those that are still `owner`'s.
+
+    A job that has ended stays its last owner's: its runner may still have signals to send.
+    """
+    with write_transaction() as alias:
+        mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
+        if connections[alias].features.has_select_for_update:
+            # Locked in the journal's order. An UPDATE alone locks in the order of the disk,
+            # and then a renewal and a group of events can lock each other out.
+            mine = mine.select_for_update().order_by("pk")
+        still = set(mine.values_list("pk", flat=True))
+        Job.objects.using(alias).filter(pk__in=still).update(lease_until=_later(alias, seconds))
+        return still
+
+
+def release(owner: str) -> int:
+    """Hand back all leases of `owner` at once, so that others need not wait for them to expire."""
+    alias = router.db_for_write(Job)
+    mine = Job.objects.using(alias).filter(lease_owner=owner, finished_at=None)
+    return mine.update(lease_owner="", lease_until=None)
+
+
+def free(alias: str) -> QuerySet[Job]:
+    """Unfinished jobs that no living supervisor holds."""
+    # By finished_at, which is what the index of active jobs goes by.
+    unfinished = Job.objects.using(alias).filter(finished_at=None)
+    return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)))
+
+
+def _now(alias: str) -> Combinable:
+    if connections[alias].vendor == "sqlite":
+        return Value(timezone.now(), output_field=DateTimeField())
+    # STATEMENT_TIMESTAMP on PostgreSQL: it moves on within a transaction, now() does not.
+    return Now()
+
+
+def _later(alias: str, seconds: float) -> Combinable:
+    if connections[alias].vendor == "sqlite":
+        return Value(timezone.now() + timedelta(seconds=seconds), output_field=DateTimeField())
+    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())

@@ -1,0 +1,53 @@
+"""Reads the journal: the newest event, the events after a number, the positions of many jobs.
+
+Asks the database that is written to: a replica that lags would hide what was already told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import router
+from django.db.models import QuerySet
+
+from denoise_relay import events, models
+from denoise_relay.events import Stage
+
+#: Events read at a time when a viewer catches up.
+PAGE = 500
+
+
+def as_event(row: models.Event) -> events.Event:
+    """A row as the value that travels."""
+    return events.Event(
+        job=row.job_id,
+        seq=row.seq,
+        stage=Stage(row.stage),
+        pct=row.pct,
+        message=row.message,
+        url=row.url,
+        at=row.at,
+    )
+
+
+def latest(job: UUID) -> events.Event | None:
+    """The newest event of a job; None when there is no such job."""
+    row = _events().filter(job=job).order_by("-seq").first()
+    return as_event(row) if row else None
+
+
+def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
+    """At most `limit` events with a greater seq, in order."""
+    rows = _events().filter(job=job, seq__gt=seq).order_by("seq")[:limit]
+    return [as_event(row) for row in rows]
+
+
+def positions(jobs: Sequence[UUID]) -> dict[UUID, int]:
+    """The newest seq of each job, in one query for at most a few hundred."""
+    rows = models.Job.objects.using(router.db_for_write(models.Job)).filter(pk__in=jobs)
+    return dict(rows.values_list("pk", "seq"))
+
+
+def _events() -> QuerySet[models.Event]:
+    return models.Event.objects.using(router.db_for_write(models.Event))

@@ -1,0 +1,53 @@
+"""Ends the sockets and streams of this process when its server stops, so that viewers come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from denoise_relay.live.close_codes import CloseCode
+from denoise_relay.live.mailbox import Mailbox
+from denoise_relay.runtime import metrics
+
+if TYPE_CHECKING:
+    from denoise_relay.live.websocket import RelayConsumer
+
+#: How long the closing handshakes of all sockets together may take.
+CLOSING_SECONDS = 2.0
+
+#: Open now: whoever opens one adds it here, and takes it out at its end.
+sockets: set[RelayConsumer] = set()
+streams: set[Mailbox] = set()
+_stopping = False
+
+metrics.SOCKETS.set_function(lambda: len(sockets))
+
+
+def stopping() -> bool:
+    """Whether the server is about to stop: what opens now is closed at once."""
+    return _stopping
+
+
+async def close_all() -> None:
+    """End every stream, close every socket with 4012, and wait for the closing handshakes.
+
+    Streams first: a server that stops politely waits for its last response. Takes at most
+    `CLOSING_SECONDS`. What opens later is closed at once, until `reopen`.
+    """
+    global _stopping
+    _stopping = True
+    for mailbox in streams:
+        mailbox.wake()
+    closing = (socket.close(CloseCode.GOING_AWAY) for socket in sockets)
+    await asyncio.gather(*closing, return_exceptions=True)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSING_SECONDS):
+            while sockets:  # noqa: ASYNC110 - once per process, at its end
+                await asyncio.sleep(0.02)
+
+
+def reopen() -> None:
+    """Take viewers again: a server has started (in tests one process starts several)."""
+    global _stopping
+    _stopping = False

@@ -1,0 +1,64 @@
+"""Progress of several jobs on a terminal: bars that move, or plain lines where they cannot."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+BAR_WIDTH = 24
+NAME_WIDTH = 28
+STEP_PERCENT = 10
+"""Plain lines are written at each of these steps, not at each event."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far one job is, in words that are safe to print."""
+
+    name: str
+    pct: float
+    message: str
+    ended: bool = False
+
+
+class ProgressBar:
+    """Shows readings; call `show` with all of them as often as you like.
+
+    `write` takes text as it is; `moves` says whether it is a terminal's.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, moves: bool) -> None:
+        self._write = write
+        self._moves = moves
+        self._drawn = 0
+        self._told: dict[str, tuple[int, bool]] = {}
+
+    def show(self, readings: Mapping[str, Progress]) -> None:
+        """`readings` by a key that stays the same; draws what has changed."""
+        size = shutil.get_terminal_size()
+        if self._moves and len(readings) < size.lines:
+            self._draw([_bar(reading)[: size.columns - 1] for reading in readings.values()])
+        else:
+            self._tell(readings)
+
+    def _draw(self, lines: list[str]) -> None:
+        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        self._write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
+        self._drawn = len(lines)
+
+    def _tell(self, readings: Mapping[str, Progress]) -> None:
+        for key, reading in readings.items():
+            step = (int(reading.pct) // STEP_PERCENT, reading.ended)
+            if self._told.get(key) != step:
+                self._told[key] = step
+                self._write(f"{reading.name}: {reading.pct:.0f}% {reading.message}\n")
+
+
+def _bar(reading: Progress) -> str:
+    filled = round(reading.pct / 100 * BAR_WIDTH)
+    bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+    name = reading.name
+    if len(name) > NAME_WIDTH:
+        name = f"{name[: NAME_WIDTH - 1]}…"
+    return f"{name:<{NAME_WIDTH}} {bar} {reading.pct:3.0f}% {reading.message}"

@@ -1,0 +1,175 @@
+"""What Daphne lacks for our purpose, mended where it serves: big bodies, start and stop.
+
+As shipped, Daphne has no lifespan; at SIGTERM it cancels consumers first, so that viewers
+see 1006; Twisted parses a form body that nobody reads (a 200 MB upload freezes every user
+for 13-20 s and takes 2.7 GB); and no announced length is too long. All of it reaches into
+Daphne, so it is kept in this one file and does nothing under other servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from types import FrameType
+from typing import Any
+
+from denoise_relay.runtime import logs
+from denoise_relay.servers import daphne_back_pressure
+
+STOP_SECONDS = 8.0
+"""A stop that takes longer is cut: systemd and friends give about ten seconds."""
+DRAIN_SECONDS = 10.0
+"""How long a client that was refused may still send before the connection is cut."""
+
+
+def serving() -> bool:
+    """Whether Daphne is loaded in this process (its reactor may still never run)."""
+    return "daphne.server" in sys.modules
+
+
+def _reactor() -> Any:
+    """Daphne's; imported late, because importing Twisted's reactor would install another."""
+    from twisted.internet import reactor
+
+    return reactor
+
+
+Refusal = Callable[[str, int], tuple[int, str, bytes]]
+"""From a path and a size in bytes to an answer's status, content type and body."""
+
+
+def prepare(
+    *,
+    body_limit: int,
+    refusal: Refusal,
+    on_start: Callable[[], Awaitable[None]],
+    on_stop: Callable[[], Awaitable[None]],
+) -> None:
+    """Mend Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal.
+
+    A body longer than `body_limit` is answered with `refusal(path, size)` and not read.
+    """
+    _mend_requests(body_limit, refusal)
+    daphne_back_pressure.mend()
+    reactor = _reactor()
+    # Where another server runs the loop, this reactor never does, and nothing is called.
+    reactor.callWhenRunning(_started, on_start, on_stop)
+
+
+def _started(
+    on_start: Callable[[], Awaitable[None]], on_stop: Callable[[], Awaitable[None]]
+) -> None:
+    loop = asyncio.get_event_loop()
+    _tasks.add(loop.create_task(_run(on_start), name="denoise-start"))
+    # runserver's reloader runs the server in a side thread, where no handler can be set
+    # and where the whole process is replaced without a word anyway.
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda n, f: _on_signal(n, f, loop, on_stop))
+
+
+_tasks: set[asyncio.Task[None]] = set()
+_stopping = False
+
+
+async def _run(function: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await function()
+    except Exception:  # noqa: BLE001 - the pages still serve; healthz/ready says so
+        logs.logger.exception(
+            "The embedded worker did not start", extra=logs.fields("start_failed")
+        )
+
+
+def _on_signal(
+    number: int,
+    _frame: FrameType | None,
+    loop: asyncio.AbstractEventLoop,
+    on_stop: Callable[[], Awaitable[None]],
+) -> None:
+    """First signal: close sockets, hand leases back, then let Daphne stop. Second: exit now."""
+    global _stopping
+    if _stopping:
+        os._exit(128 + number)
+    _stopping = True
+    loop.call_soon_threadsafe(
+        lambda: _tasks.add(loop.create_task(_stop(on_stop), name="denoise-stop"))
+    )
+
+
+async def _stop(on_stop: Callable[[], Awaitable[None]]) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await on_stop()
+    except Exception:  # noqa: BLE001 - whatever fails, the process ends
+        logs.logger.exception("The stop was not clean", extra=logs.fields("stop_failed"))
+    finally:
+        _reactor().stop()
+
+
+def _mend_requests(body_limit: int, refusal: Refusal) -> None:
+    """Turn Twisted's form parsing off, and refuse bodies that are too long before reading them."""
+    from daphne.http_protocol import WebRequest
+
+    if getattr(WebRequest, "_denoise_relay_mended", False):
+        return
+    WebRequest._denoise_relay_mended = True
+    init, got_length = WebRequest.__init__, WebRequest.gotLength
+    chunk, received = WebRequest.handleContentChunk, WebRequest.requestReceived
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        # Twisted 12412; Daphne never uses the parsed form, Django parses the body itself.
+        kwargs.setdefault("parsePOSTFormSubmission", False)
+        self._relay_bytes = 0
+        self._relay_refused = False
+        init(self, *args, **kwargs)
+
+    def gotLength(self: Any, length: int | None) -> None:
+        if length is None or length <= body_limit:
+            got_length(self, length)
+        else:
+            got_length(self, 0)
+            _refuse(self, refusal, length)
+
+    def handleContentChunk(self: Any, data: bytes) -> None:
+        # Counted as well, because a chunked body announces nothing.
+        self._relay_bytes += len(data)
+        if not self._relay_refused and self._relay_bytes > body_limit:
+            _refuse(self, refusal, self._relay_bytes)
+        if not self._relay_refused:
+            chunk(self, data)
+
+    def requestReceived(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self._relay_refused:
+            self.channel.loseConnection()
+        else:
+            received(self, *args, **kwargs)
+
+    WebRequest.__init__ = __init__
+    WebRequest.gotLength = gotLength
+    WebRequest.handleContentChunk = handleContentChunk
+    WebRequest.requestReceived = requestReceived
+
+
+def _refuse(request: Any, refusal: Refusal, size: int) -> None:
+    """Answer now. What is still on its way is thrown away for a while rather than met
+    with a reset, which would destroy the answer before the client reads it."""
+    request._relay_refused = True
+    # The request has no path yet: Twisted sets it when the body has come.
+    status, kind, content = refusal(request.channel._path.decode("latin-1"), size)
+    transport = request.channel.transport
+    transport.write(
+        b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+        % (status, HTTPStatus(status).phrase.encode(), kind.encode(), len(content), content)
+    )
+    _reactor().callLater(DRAIN_SECONDS, _cut, transport)
+
+
+def _cut(transport: Any) -> None:
+    if not getattr(transport, "disconnected", False):
+        transport.abortConnection()

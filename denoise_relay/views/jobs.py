@@ -1,0 +1,83 @@
+"""A job's page, its status as JSON, and what its owner does with it: cancel and retry."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from denoise_relay import access, presentation
+from denoise_relay.access import Viewer
+from denoise_relay.jobs import actions
+from denoise_relay.journal import read
+from denoise_relay.models import Job
+
+#: How often a page without JavaScript reloads itself while its job runs.
+REFRESH_SECONDS = 3
+
+
+# For this viewer alone, and asked for again each time. Not `no-store`, which would keep the
+# page out of the browser's back/forward cache.
+@cache_control(private=True, no_cache=True)
+@require_http_methods(["GET", "HEAD"])
+async def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """One job: complete as it stands, and live where there is JavaScript."""
+    viewer = await access.viewer_of(request)
+    found = await access.aget_job(viewer, job_id)
+    return await sync_to_async(_render_job)(request, viewer, found)
+
+
+def _render_job(request: HttpRequest, viewer: Viewer, found: Job) -> HttpResponse:
+    context = {
+        "job": found,
+        "may_change": access.allowed(viewer, found, "change"),
+        "refresh_seconds": REFRESH_SECONDS,
+    }
+    return render(request, "denoise_relay/job.html", context)
+
+
+@require_GET
+async def status(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    """The job as JSON (`presentation.status_of`)."""
+    found = await access.aget_job(await access.viewer_of(request), job_id)
+    newest = await sync_to_async(read.latest)(found.pk)
+    body = presentation.status_of(found, newest.at if newest else None)
+    return JsonResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@require_POST
+async def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """End the job; a job that has ended stays as it is. 302 to its page."""
+    found = await access.aget_job(await access.viewer_of(request), job_id, "change")
+    await actions.acancel(found)
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
+
+
+@require_POST
+async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Do the same recording again as a new job. 302 to the new job's page.
+
+    A job that still runs is not doubled: 302 to its own page.
+    """
+    found = await access.aget_job(await access.viewer_of(request), job_id, "change")
+    if not found.ended:
+        return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
+    if not await sync_to_async(_has_original, thread_sensitive=False)(found):
+        raise Http404("The recording has been deleted.")
+    try:
+        anew = await actions.aretry(found)
+    except IntegrityError as error:
+        # Pruned between our look and the insert, which names the old job.
+        raise Http404("The recording has been deleted.") from error
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[anew.pk]))
+
+
+def _has_original(job: Job) -> bool:
+    name = job.original.name or ""
+    return bool(name) and job.original.storage.exists(name)

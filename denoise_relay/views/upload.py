@@ -1,0 +1,169 @@
+"""The pages people see, and the JSON that their scripts read.
+
+Views are asynchronous; templates are rendered in Django's database thread, because a
+site's own base template may touch `request.user` or anything else that is lazy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.files import File
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods
+
+from denoise_relay import access, presentation
+from denoise_relay.access import Viewer
+from denoise_relay.conf import relay_settings
+from denoise_relay.exceptions import UploadRejected
+from denoise_relay.formats import AUDIO, VIDEO
+from denoise_relay.jobs import actions, validation
+from denoise_relay.models import Job
+from denoise_relay.uploads import completion
+from denoise_relay.uploads.completion import NotReady
+
+FIELD = "audio"
+PAGE_SIZE = 20
+"""Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """One file that was not taken; `name` is empty when there was none."""
+
+    name: str
+    code: str
+    message: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """What became of the files of one form: each for itself, so that good ones are not lost."""
+
+    jobs: list[Job] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+@cache_control(private=True, no_cache=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+async def upload(request: HttpRequest) -> HttpResponse:
+    """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
+    `upload=<id>` of one that came in parts (`tus.py`).
+
+    A form gets 302 (to the job, or here when there are several) or 400 with the page;
+    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
+    """
+    viewer = await access.viewer_of(request)
+    if request.method != "POST":
+        return await _upload_page(request, viewer)
+    upload_id = await sync_to_async(_upload_id, thread_sensitive=False)(request)
+    if upload_id:
+        return await _arrived(viewer, upload_id)
+    batch = await _receive(request, viewer)
+    if "application/json" in request.headers.get("Accept", ""):
+        return _batch_json(batch)
+    if batch.refusals:
+        # Read again: a first upload has just made the visitor's token.
+        return await _upload_page(request, await access.viewer_of(request), batch)
+    single = batch.jobs[0] if len(batch.jobs) == 1 else None
+    target = ("denoise_relay:job", [single.pk]) if single else ("denoise_relay:upload", [])
+    return HttpResponseRedirect(reverse(target[0], args=target[1]))
+
+
+def _upload_id(request: HttpRequest) -> str:
+    return request.POST.get("upload", "")
+
+
+async def _arrived(viewer: Viewer, upload_id: str) -> JsonResponse:
+    """Only scripts send in parts, so this is always JSON."""
+    try:
+        return _batch_json(Batch(jobs=[await completion.job_of(viewer, upload_id)]))
+    except UploadRejected as error:
+        refusal = Refusal(name="", code=error.code, message=str(error))
+        return _batch_json(Batch(refusals=[refusal]))
+    except NotReady as error:
+        return completion.not_ready(error)
+
+
+async def _receive(request: HttpRequest, viewer: Viewer) -> Batch:
+    files = await sync_to_async(_files, thread_sensitive=False)(request)
+    batch = Batch()
+    if not files:
+        message = _("Choose a recording first.")
+        batch.refusals.append(Refusal(name="", code="required", message=message))
+        return batch
+    owner = viewer.user if viewer.user.is_authenticated else None
+    visitor = "" if owner else await access.visitor_token(request)
+    for file in files:
+        try:
+            batch.jobs.append(await actions.asubmit(file, owner=owner, visitor=visitor))
+        except UploadRejected as error:
+            name = validation.display_name(file.name or "")
+            batch.refusals.append(Refusal(name=name, code=error.code, message=str(error)))
+    return batch
+
+
+def _files(request: HttpRequest) -> Sequence[File[bytes]]:
+    """The uploaded files; parses the body when no middleware has, which takes a while."""
+    if request.POST.get("sample"):
+        return [validation.sample()]
+    return request.FILES.getlist(FIELD)
+
+
+def _batch_json(batch: Batch) -> JsonResponse:
+    errors = [{"code": r.code, "message": r.message, "file_name": r.name} for r in batch.refusals]
+    if not batch.jobs:
+        return JsonResponse({"errors": errors}, status=400)
+    taken = [_taken(job) for job in batch.jobs]
+    body = taken[0] | ({"jobs": taken} if len(taken) > 1 else {})
+    return JsonResponse(body | ({"errors": errors} if errors else {}), status=201)
+
+
+def _taken(job: Job) -> dict[str, Any]:
+    """A new job for a script: `url` is its page, `links` and `state` feed a live row."""
+    links = presentation.links_of(job)
+    return {
+        "job": str(job.pk),
+        "url": links.page,
+        "links": {"status": links.status, "events": links.events, "socket": links.socket},
+        "state": presentation.status_of(job),
+    }
+
+
+async def _upload_page(
+    request: HttpRequest, viewer: Viewer, batch: Batch | None = None
+) -> HttpResponse:
+    return await sync_to_async(_render_upload)(request, viewer, batch or Batch())
+
+
+def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpResponse:
+    page = Paginator(access.jobs_of(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
+    settings = relay_settings()
+    size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
+    context = {
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
+        "refusals": batch.refusals,
+        "taken": batch.jobs,
+        "field": FIELD,
+        "extensions": sorted(AUDIO) + sorted(VIDEO),
+        "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
+        "video_formats": ", ".join(sorted(name.upper() for name in VIDEO)),
+        # Text: scripts read these, and a number would get the language's separators.
+        "max_bytes": str(settings.MAX_UPLOAD_BYTES),
+        "part_bytes": str(settings.UPLOAD_PART_BYTES),
+        "max_size": size_limit,
+        "max_minutes": round(settings.MAX_DURATION_SECONDS / 60),
+        "texts": presentation.upload_texts(size_limit),
+        "blank": Job(),
+    }
+    status = 400 if batch.refusals else 200
+    return render(request, "denoise_relay/upload.html", context, status=status)

@@ -22,7 +22,7 @@ from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.routing import websocket_urlpatterns
-from tests.db.making import end, make_job
+from tests.db.factories import end, make_job
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

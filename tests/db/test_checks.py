@@ -11,9 +11,9 @@ from pytest_django import Settings
 
 from denoise_relay import checks
 from denoise_relay.conf import RelaySettings
-from tests.db.backends import Scripted
+from tests.db.scripted_backends import Scripted
 
-GOOD = {"BACKEND": "tests.db.backends.Scripted", "WORKER": "embedded"}
+GOOD = {"BACKEND": "tests.db.scripted_backends.Scripted", "WORKER": "embedded"}
 
 
 class Complaining(Scripted):

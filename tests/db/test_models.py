@@ -14,7 +14,7 @@ from pytest_django import Settings
 from denoise_relay import migrations, models
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job, StatusChoices
-from tests.db.making import make_job
+from tests.db.factories import make_job
 
 pytestmark = pytest.mark.django_db
 

@@ -217,7 +217,7 @@ def test_shell_writes_the_result_beside_the_file(
 def lonely(migrated: Path, tmp_path: Path) -> Installation:
     """An installation in which nothing runs but what the test starts."""
     shutil.copy(migrated, tmp_path)
-    backend = "tests.db.quick_backend.QuickBackend"
+    backend = "tests.db.scripted_backends.QuickBackend"
     return installation_in(tmp_path, DENOISE_RELAY_BACKEND=backend)
 
 

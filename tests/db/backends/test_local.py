@@ -1,0 +1,86 @@
+"""The local backend: the sample, from upload to a clean recording, and its child's end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from denoise_relay import engine
+from denoise_relay.backends.local import LocalBackend
+from denoise_relay.conf import RelaySettings
+from denoise_relay.jobs import actions, validation
+from denoise_relay.models import Job
+from denoise_relay.runtime import database
+from denoise_relay.worker.supervisor import Supervisor
+from tests.db.checks import story
+from tests.waiting import eventually
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("media"),
+    pytest.mark.skipif(not engine.available(), reason="needs the local engine"),
+]
+SETTINGS = RelaySettings(BACKEND="local", MAX_ENGINES=1)
+
+
+def engines() -> list[int]:
+    """Process ids of our own children that run the engine."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+        if (
+            int(status[1]) == os.getpid()
+            and status[0] != "Z"
+            and b"denoise_relay.engine" in command
+        ):
+            found.append(int(folder.name))
+    return found
+
+
+def test_no_more_engines_than_cores_or_told() -> None:
+    assert LocalBackend(SETTINGS).capacity == 1
+    assert LocalBackend(RelaySettings()).capacity == (os.cpu_count() or 1)
+    assert LocalBackend(RelaySettings(MAX_ENGINES=8, MAX_ACTIVE_JOBS=3)).capacity == 3
+
+
+async def test_the_sample_from_upload_to_done() -> None:
+    supervisor = Supervisor(LocalBackend(SETTINGS), SETTINGS)
+    await supervisor.start()
+    try:
+        job = await actions.asubmit(validation.sample())
+
+        async def ended() -> bool:
+            await job.arefresh_from_db()
+            return job.ended
+
+        await eventually(ended, within=45)
+    finally:
+        await supervisor.stop()
+
+    told = await database.call(story, job.pk)
+    assert (job.status, job.message) == ("done", "Done")
+    assert Path(job.result.path).read_bytes()[:4] == b"fLaC"
+    assert len({event.pct for event in told}) > 3
+    assert engines() == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+async def test_a_cancel_kills_the_engine() -> None:
+    supervisor = Supervisor(LocalBackend(SETTINGS), SETTINGS)
+    await supervisor.start()
+    try:
+        job = await actions.asubmit(validation.sample())
+        await eventually(engines, within=20)
+        await actions.acancel(job)
+        await eventually(lambda: not engines(), within=1.5 + 5)
+    finally:
+        await supervisor.stop()
+
+    assert (await Job.objects.aget(pk=job.pk)).status == "canceled"
+    assert not (await Job.objects.aget(pk=job.pk)).result

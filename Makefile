@@ -27,6 +27,7 @@ lint: .venv/.installed-dev ## Check style, types, layers, migrations and setting
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	scripts/check-js
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
@@ -40,7 +41,7 @@ bench: .venv/.installed-dev ## Measure latency, CPU per event and memory per vie
 venv: .venv/.installed-dev ## Only install
 
 clean: ## Remove what was installed and built; your data in var/ stays
-	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
+	rm -rf .venv .nox node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
 
 # A stamp each: the demo need not wait for the test tools.
 .venv/.installed-demo .venv/.installed-cluster .venv/.installed-dev: pyproject.toml constraints.txt

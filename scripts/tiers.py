@@ -60,7 +60,7 @@ def in_browser() -> Command:
 def javascript() -> Command:
     installed("node")
     # Named one by one: versions of node disagree about what a folder means.
-    files = sorted(path for path in (ROOT / "tests/js").glob("*.test.*js"))
+    files = sorted((ROOT / "tests/js").rglob("*.test.*js"))
     return ["node", "--test", *(str(path.relative_to(ROOT)) for path in files)]
 
 

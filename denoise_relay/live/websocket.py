@@ -100,7 +100,8 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         """Close once; what the client still says is not heard."""
         if not self.closed:
             self.closed = True
-            await super().close(code=code, reason=reason)
+            # A plain int: autobahn refuses a subclass of it, such as an enum's member.
+            await super().close(code=None if code is None else int(code), reason=reason)
 
     async def opened(self) -> None:
         """Called once the socket is accepted and `self.viewer` is known."""

@@ -62,7 +62,7 @@ def test_wheel_holds_the_app_and_nothing_else(wheel: Path) -> None:
         "py.typed",
         "migrations/0001_initial.py",
         "templates/denoise_relay/job.html",
-        "static/denoise_relay/state.js",
+        "static/denoise_relay/live/job_state.js",
         "static/denoise_relay/sample.mp3",
     } <= inside
     checkout = {

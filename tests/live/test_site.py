@@ -89,7 +89,7 @@ def test_pages_bring_nothing_inline(site: httpx.Client) -> None:
         assert " onclick=" not in page.text
 
 
-@pytest.mark.parametrize("name", ["denoise_relay/state.js", "admin/css/base.css"])
+@pytest.mark.parametrize("name", ["denoise_relay/live/job_state.js", "admin/css/base.css"])
 def test_static_files_are_served_with_their_type_and_revalidated(
     site: httpx.Client, name: str
 ) -> None:

@@ -1,8 +1,8 @@
 /** The page's entry: defines the custom elements, once, whoever else loads this. */
 
-import { DenoiseJob } from "./element.js";
-import { DenoisePlayer } from "./player.js";
-import { DenoiseUpload } from "./upload.js";
+import { DenoiseJob } from "./denoise-job.js";
+import { DenoisePlayer } from "./denoise-player.js";
+import { DenoiseUpload } from "./denoise-upload.js";
 
 const elements = {
   "denoise-player": DenoisePlayer,

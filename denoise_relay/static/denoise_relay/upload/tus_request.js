@@ -1,0 +1,85 @@
+/** One request of the tus protocol, which ends when nothing moves any more. */
+
+import { parsed } from "./json.js";
+
+/** Nothing was sent for so long: the line is dead, whatever the browser believes. */
+const STALL_MS = 45_000;
+/** For the answer: the server looks into the recording, which takes a while. */
+const ANSWER_MS = 150_000;
+
+/** @typedef {{status: number, body: any, header: (name: string) => string|null}} TusAnswer */
+
+/** A step that failed and may succeed later; nothing is lost but this step. */
+export class Interrupted extends Error {
+  /**
+   * @param {TusAnswer|null} answer what the server answered, if it did
+   * @param {number} afterMs how long it asks to wait
+   */
+  constructor(answer = null, afterMs = 0) {
+    super("interrupted");
+    this.answer = answer;
+    this.afterMs = afterMs;
+  }
+}
+
+/**
+ * @typedef {object} RequestOptions
+ * @property {string} token against forged requests
+ * @property {import("../environment.js").Environment} environment
+ * @property {() => XMLHttpRequest} open
+ * @property {Record<string, string>} [headers]
+ * @property {Blob|FormData|null} [body]
+ * @property {(bytes: number) => void} [sent]
+ */
+
+/**
+ * Send a request. The answer rejects with `Interrupted` when the line breaks or stalls.
+ * @param {string} method
+ * @param {string} url
+ * @param {RequestOptions} options
+ * @returns {{abort: () => void, answer: Promise<TusAnswer>}}
+ */
+export function tusRequest(method, url, options) {
+  const { token, environment, open, headers = {}, body = null, sent = () => {} } = options;
+  const request = open();
+  /** @type {unknown} */
+  let timer = null;
+  const abortAfter = (/** @type {number} */ ms) => {
+    environment.clearTimeout(timer);
+    timer = environment.setTimeout(() => request.abort(), ms);
+  };
+  /** @type {Promise<TusAnswer>} */
+  const answer = new Promise((resolve, reject) => {
+    request.upload.onprogress = (event) => {
+      abortAfter(STALL_MS);
+      sent(event.loaded);
+    };
+    request.upload.onload = () => abortAfter(ANSWER_MS);
+    request.onload = () => {
+      const header = (/** @type {string} */ name) => request.getResponseHeader(name);
+      resolve({ status: request.status, body: parsed(request.responseText), header });
+    };
+    request.onerror = request.onabort = () => reject(new Interrupted());
+  });
+  request.open(method, url);
+  const common = { Accept: "application/json", "Tus-Resumable": "1.0.0", "X-CSRFToken": token };
+  for (const [name, value] of Object.entries({ ...common, ...headers })) {
+    request.setRequestHeader(name, value);
+  }
+  abortAfter(body ? STALL_MS : ANSWER_MS);
+  request.send(body);
+  return {
+    abort: () => request.abort(),
+    answer: answer.finally(() => environment.clearTimeout(timer)),
+  };
+}
+
+/**
+ * `Upload-Metadata`, whose values are Base64 of UTF-8.
+ * @param {File} file
+ */
+export function metadata(file) {
+  const encode = (/** @type {string} */ text) =>
+    btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  return `filename ${encode(file.name.slice(-500))},filetype ${encode(file.type ?? "")}`;
+}

@@ -1,4 +1,4 @@
-"""The course of a cluster: two servers, a service, web processes and workers, and their end."""
+"""One run of a cluster: two servers, a service, web processes and workers, and their end."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from pathlib import Path
 
 from denoise_relay.conf import relay_settings
 from project.demo import prepare, sites
-from project.demo.child import Child, end_all
-from project.demo.ending import until_signal
-from project.demo.folder import own_folder
-from project.demo.keeper import Keeper
-from project.demo.ports import expect_free, free_port
-from project.demo.servers import Postgres, Valkey
+from project.demo.ports import expect_free, free_port, own_folder
+from project.demo.processes import Child, Restarter, end_all, until_signal
 from project.demo.sites import HOST, Site
+from project.demo.state_servers import Postgres, Valkey
 
 WEBS = 2
 WORKERS = 2
+#: Until all answer; a slow machine makes two databases in it.
 START_SECONDS = 60.0
-"""Until all answer; a slow machine makes two databases in it."""
+#: For our own processes to end, with the servers still there: leases are handed back.
 STOP_SECONDS = 2.8
-"""For our own processes to end, with the servers still there: leases are handed back."""
+#: For PostgreSQL to write what it holds; all in all it stays under five.
 SERVERS_STOP_SECONDS = 1.5
-"""For PostgreSQL to write what it holds; all in all it stays under five."""
 
 
 @dataclass(kw_only=True)
@@ -40,22 +37,19 @@ class Cluster:
     _children: list[Child] = field(default_factory=list, init=False)
 
     def run(self) -> None:
-        """Run until a signal comes. Raises `PortTaken` and `FolderTaken` before anything
-        starts, and `ChildDied` when something does not start, or the database dies."""
+        """Run until a signal comes. Raises `Taken` before anything starts, and `ProcessDied`
+        when something does not start, or the database dies."""
         for port in range(self.port, self.port + WEBS + 1):
             expect_free(port, f"Choose others: make cluster PORT={self.port + 10}")
-        with (
-            own_folder(self.state, self.port) as folder,
-            until_signal(self._stop, self.say) as pause,
-        ):
+        with own_folder(self.state, self.port) as folder, until_signal(self._stop, self.say):
             webs = self._start(folder)
-            keeper = Keeper(say=self.say)
+            restarter = Restarter(say=self.say)
             self._welcome(folder, webs)
             database, *others = self._servers
             while True:
                 database.check()
-                keeper.look([*others, *self._children])
-                pause(0.2)
+                restarter.check([*others, *self._children])
+                time.sleep(0.2)
 
     def _start(self, folder: Path) -> list[Site]:
         """Start the servers, prepare both databases, then start the rest and wait for it."""
@@ -86,7 +80,7 @@ class Cluster:
         answering = list(zip((service, *webs), self._children, strict=True))
         for number in range(1, WORKERS + 1):
             worker = self._site(folder, service, shared, f"worker {number}")
-            self._children.append(worker.start("project.demo.worker"))
+            self._children.append(worker.start("project.demo.server", "worker"))
         for site, child in answering:
             child.until(site.answers, deadline)
         return webs

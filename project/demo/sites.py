@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from project.demo.child import Child
+from project.demo.processes import Child
 
 HOST = "127.0.0.1"
 
@@ -71,7 +71,7 @@ class Site:
 
     def serve(self) -> Child:
         """Start its web process."""
-        return self.start("project.demo.server", str(self.port))
+        return self.start("project.demo.server", "web", str(self.port))
 
     def prepare(self) -> Child:
         """Start making its database ready; see `prepare` for what is found in the folder then."""

@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 
-from project.demo import postgres
+from project.demo.state_servers import postgres_url
 from tests.live.demo_process import (
     DemoProcess,
     alive,
@@ -63,7 +63,7 @@ class ClusterProcess(DemoProcess):
         return int((self.state / "postgres/data/postmaster.pid").read_text().split()[0])
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(postgres.url(self.state / "postgres"), connect_timeout=10) as rows:
+        with psycopg.connect(postgres_url(self.state / "postgres"), connect_timeout=10) as rows:
             return rows.execute(query.encode(), values).fetchall()
 
     def owner(self, job: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from project.demo.child import ChildDied
 from project.demo.cluster import WEBS, Cluster
-from project.demo.folder import FolderTaken
-from project.demo.ports import PortTaken
+from project.demo.parent_watch import end_with_make
+from project.demo.ports import Taken
+from project.demo.processes import ProcessDied
 from project.management.terminal import port_before, saying
 from project.settings import VAR_DIR
 
@@ -46,7 +46,8 @@ class Command(BaseCommand):
             state=options["state"].absolute(),
             say=saying(self.stdout),
         )
+        end_with_make()
         try:
             cluster.run()
-        except (PortTaken, FolderTaken, ChildDied) as error:
+        except (Taken, ProcessDied) as error:
             raise CommandError(str(error)) from error

@@ -8,17 +8,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from project.demo.child import ChildDied
-from project.demo.folder import FolderTaken
-from project.demo.make import end_with_make
-from project.demo.ports import PortTaken
-from project.demo.run import Demo
+from project.demo.demo import Demo
+from project.demo.parent_watch import end_with_make
+from project.demo.ports import Taken
+from project.demo.processes import ProcessDied
 from project.management.terminal import port_before, saying
 from project.settings import VAR_DIR
 
 
 class Command(BaseCommand):
-    """Thin: `project.demo.run` does it."""
+    """Thin: `project.demo.demo` does it."""
 
     help = (
         "Start a voice-isolation service and a site in front of it, on this machine only. "
@@ -60,5 +59,5 @@ class Command(BaseCommand):
         end_with_make()
         try:
             demo.run()
-        except (PortTaken, FolderTaken, ChildDied) as error:
+        except (Taken, ProcessDied) as error:
             raise CommandError(str(error)) from error

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from project import databases, environment, layers
 from project.secret import kept_secret
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 def settings_of(expression: str, **environ: str) -> str:

@@ -1,4 +1,4 @@
-"""The course of the demo: prepare both sites, start them, watch them, end them."""
+"""One run of the demo: prepare both sites, start them, watch them, end them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from project.demo import prepare, sites
-from project.demo.child import Child, end_all
-from project.demo.ending import until_signal
-from project.demo.folder import own_folder
-from project.demo.ports import expect_free
+from project.demo.ports import expect_free, own_folder
+from project.demo.processes import Child, end_all, until_signal
 from project.demo.sites import HOST, Site
 
+#: Until a site answers; a slow machine migrates two databases in it.
 START_SECONDS = 60.0
-"""Until a site answers; a slow machine migrates two databases in it."""
+#: For both children to end; with the rest of the work it makes three.
 STOP_SECONDS = 2.5
-"""For both children to end; with the rest of the work it makes three."""
 
 
 @dataclass(kw_only=True)
@@ -32,20 +30,17 @@ class Demo:
     _children: list[Child] = field(default_factory=list, init=False)
 
     def run(self) -> None:
-        """Run until a signal comes. Raises `PortTaken` and `FolderTaken` before anything
-        starts, and `ChildDied` when a site ends by itself."""
+        """Run until a signal comes. Raises `Taken` before anything starts, and `ProcessDied`
+        when a site ends by itself."""
         for port in (self.port,) if self.upstream else (self.port, self.port + 1):
             expect_free(port, f"Choose another: make demo PORT={port + 10}")
-        with (
-            own_folder(self.state, self.port) as folder,
-            until_signal(self._stop, self.say) as pause,
-        ):
+        with own_folder(self.state, self.port) as folder, until_signal(self._stop, self.say):
             site = self._start(folder)
             self._welcome(site)
             while True:
                 for child in self._children:
                     child.check()
-                pause(0.2)
+                time.sleep(0.2)
 
     def _start(self, folder: Path) -> Site:
         """Prepare what is to run, in parallel, then start and wait until all answer."""

@@ -1,4 +1,4 @@
-"""Starting again what died: at once if it was well before, ever later if it was not."""
+"""Starting again what died: soon if it was stable before, later and later if it was not."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from project.demo import keeper
-from project.demo.child import Child, ChildDied, end_all
-from project.demo.keeper import Keeper
+from project.demo import processes
+from project.demo.processes import Child, ProcessDied, Restarter, end_all
 from tests.waiting import wait_for
 
 
@@ -27,13 +26,13 @@ def said() -> list[str]:
 def test_a_pause_doubles_for_what_dies_at_once(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(keeper, "LONGEST_PAUSE_SECONDS", 0.03)
+    monkeypatch.setattr(processes, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "LONGEST_PAUSE_SECONDS", 0.03)
     sick = child(tmp_path, "this")  # prints and ends
-    watch = Keeper(say=said.append)
+    watch = Restarter(say=said.append)
 
     def looked() -> bool:
-        watch.look([sick])
+        watch.check([sick])
         return len(said) >= 7
 
     wait_for(looked, within=20)
@@ -47,15 +46,15 @@ def test_a_pause_doubles_for_what_dies_at_once(
 def test_a_pause_is_short_for_what_was_well(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(keeper, "WELL_SECONDS", 0.0)
+    monkeypatch.setattr(processes, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "STABLE_SECONDS", 0.0)
     well = child(tmp_path, "http.server", "0")
-    watch = Keeper(say=said.append)
-    watch.look([well])
+    watch = Restarter(say=said.append)
+    watch.check([well])
     assert said == []
     for _ in range(3):
         os.kill(well.pid, signal.SIGKILL)
-        wait_for(lambda: watch.look([well]) or (said and "starts again" in said[-1]))
+        wait_for(lambda: watch.check([well]) or (said and "starts again" in said[-1]))
         assert said[0].startswith("Worker 1 has died (killed by SIGKILL); a new one in 0.01 s")
         said.clear()
     end_all([well], within=5)
@@ -64,11 +63,11 @@ def test_a_pause_is_short_for_what_was_well(
 
 def test_what_never_is_ready_is_told_with_its_log(tmp_path: Path) -> None:
     slow = child(tmp_path, "http.server", "0")
-    with pytest.raises(ChildDied, match=r"The worker 1 took too long to start; see .*log\.txt"):
+    with pytest.raises(ProcessDied, match=r"The worker 1 took too long to start; see .*log\.txt"):
         slow.until(lambda: False, deadline=0)
     end_all([slow], within=5)
 
     gone = child(tmp_path, "no_such_module")
-    with pytest.raises(ChildDied, match=r"(?s)exit code 1\).*No module named no_such_module"):
+    with pytest.raises(ProcessDied, match=r"(?s)exit code 1\).*No module named no_such_module"):
         gone.finish(within=20)
     end_all([gone], within=5)

@@ -38,10 +38,10 @@ async def backend() -> Sequence[Finding]:
 async def _upstream(settings: RelaySettings) -> Finding:
     """One small request of the contract, which shows whether the key is good."""
     url = settings.UPSTREAM_URL
-    exchanges = HttpClient()
+    http = HttpClient()
     begun = time.perf_counter()
     try:
-        await UpstreamClient(settings, exchanges).probe()
+        await UpstreamClient(settings, http).check_key()
     except Refused as error:
         return _refusal(error, url)
     except NotSent as error:
@@ -58,7 +58,7 @@ async def _upstream(settings: RelaySettings) -> Finding:
             "Look at the path of UPSTREAM_URL: `/denoise` is added to it.",
         )
     finally:
-        await exchanges.aclose()
+        await http.aclose()
     took = time.perf_counter() - begun
     return ok(f"{url} accepts the key and answers in {took * 1000:.0f} ms.")
 

@@ -41,7 +41,7 @@ def new_run(tmp_path: Path) -> NewRun:
 
 @pytest.fixture
 async def new_backend(upstream: ScriptedUpstream) -> AsyncIterator[NewBackend]:
-    """Make upstream backends in a hurry: their patience is counted in tenths of a second."""
+    """Make upstream backends whose timeouts are tenths of a second."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(**settings: Any) -> UpstreamBackend:

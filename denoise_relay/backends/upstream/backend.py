@@ -1,4 +1,4 @@
-"""One job through the upstream: submit it, follow it to its end, bring the result home."""
+"""One job through the upstream: submit it, follow it to its end, fetch its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from denoise_relay.backends.upstream.client import UpstreamClient
 from denoise_relay.backends.upstream.context import RetryPolicy, RunContext
 from denoise_relay.backends.upstream.download import Downloads
 from denoise_relay.backends.upstream.errors import BadUrl, DownloadFailed, ResultTooLarge
-from denoise_relay.backends.upstream.follower import Following
+from denoise_relay.backends.upstream.follower import Follower
 from denoise_relay.backends.upstream.http import HttpClient
 from denoise_relay.backends.upstream.messages import url_text
 from denoise_relay.backends.upstream.submission import Submission
@@ -53,7 +53,7 @@ class UpstreamBackend(Backend):
         upstream_id = (
             run.assignment.upstream_id or await Submission(context, resubmit=resubmit).submit()
         )
-        done = await Following(context, upstream_id, self.skipped).follow()
+        done = await Follower(context, upstream_id, self.skipped).follow()
         return await self._fetch(context, upstream_id, url_text(done.url))
 
     async def aclose(self) -> None:
@@ -64,7 +64,7 @@ class UpstreamBackend(Backend):
         return check_upstream(settings)
 
     async def _fetch(self, context: RunContext, upstream_id: str, url: str) -> Result:
-        """Bring the result home, or pass its checked URL through.
+        """Fetch the result, or pass its checked URL through.
 
         The URLs of a vendor expire, and a `done` event may come without one: the history
         is asked for a fresh one before each further try. A URL that may not be fetched is
@@ -77,7 +77,7 @@ class UpstreamBackend(Backend):
             wait = 0.0
             try:
                 if not self.settings.STORE_RESULTS:
-                    return Result(url=self._downloads.vet(url))
+                    return Result(url=self._downloads.checked(url))
                 workspace = context.run.assignment.workspace
                 return Result(file=await self._downloads.fetch(url, workspace))
             except BadUrl as exc:
@@ -88,7 +88,7 @@ class UpstreamBackend(Backend):
                 break
             except DownloadFailed as exc:
                 fault, wait = exc, exc.wait
-            context.note("result_failed", fault)
+            context.log("result_failed", fault)
             fresh = await self._fresh_url(context, upstream_id)
             if fresh and fresh not in refused:
                 url = fresh

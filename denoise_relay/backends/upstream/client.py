@@ -1,4 +1,4 @@
-"""The four requests of the upstream contract, over `exchange`. No retries, no decisions."""
+"""The four requests of the upstream contract. No retries and no decisions here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from denoise_relay.backends.upstream.errors import OutcomeUnknown, Refused
 from denoise_relay.backends.upstream.http import HttpClient, Timeouts, read_body, refuse_encoding
 from denoise_relay.backends.upstream.messages import (
-    Record,
+    HistoryRecord,
     decode_accepted,
     decode_error,
     decode_records,
 )
-from denoise_relay.backends.upstream.multipart import Upload
+from denoise_relay.backends.upstream.multipart import MultipartBody
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import clean_text
 from denoise_relay.exceptions import ProtocolError
@@ -61,11 +61,11 @@ class UpstreamClient:
         """Whether `url` has the origin of `UPSTREAM_URL`, and so may see the key."""
         return origin(url) == origin(httpx.URL(self._base))
 
-    async def probe(self) -> None:
+    async def check_key(self) -> None:
         """Ask whether the key is good, cheaply. Raises `Refused`, `NotSent` or `OutcomeUnknown`."""
         await self.history(offset=0, limit=1)
 
-    async def history(self, *, offset: int, limit: int = PAGE_RECORDS) -> list[Record]:
+    async def history(self, *, offset: int, limit: int = PAGE_RECORDS) -> list[HistoryRecord]:
         """Return one page of records, as the upstream orders them."""
         url = self._url("/denoise", offset=offset, limit=limit)
         headers = {"Accept": "application/json", **self.key_headers}
@@ -77,7 +77,7 @@ class UpstreamClient:
             await _raise_for_status(response)
             return decode_records(await read_body(response, HISTORY_BODY_BYTES))
 
-    async def submit(self, upload: Upload, size_bytes: int) -> str:
+    async def submit(self, upload: MultipartBody, size_bytes: int) -> str:
         """Post a file and return the upstream's id of the new job. Not idempotent.
 
         Raises `Refused` and `NotSent`; `OutcomeUnknown` and `ProtocolError` mean that there may be

@@ -41,7 +41,7 @@ class Downloads:
         self._client = client
         self._http = http
 
-    def vet(self, url: str) -> str:
+    def checked(self, url: str) -> str:
         """Return a URL whose form is good, to be passed through; raises `BadUrl`."""
         return str(parse_url(url))
 
@@ -119,7 +119,7 @@ class Downloads:
                     await asyncio.to_thread(_write, file, bytes(batch))
                     batch.clear()
             await asyncio.to_thread(_write, file, bytes(batch))
-        # A short body under Content-Length is a broken exchange already.
+        # A body shorter than its Content-Length has raised `OutcomeUnknown` already.
         if not size:
             raise DownloadFailed("the result is empty")
         return path

@@ -2,7 +2,7 @@
 
 RelayError
 ├── NotSent              the server could not be reached: surely nothing happened there
-├── OutcomeUnknown       the exchange broke: the server may have acted on the request
+├── OutcomeUnknown       the connection broke: the server may have acted on the request
 │   └── ReadTimeout      because it said nothing for too long
 ├── Refused              it answered, but not with what was asked for
 ├── StreamStalled        a stream without events, whatever bytes came
@@ -28,7 +28,7 @@ class NotSent(RelayError):
 
 
 class OutcomeUnknown(RelayError):
-    """The exchange broke after it began; the server may have acted on the request."""
+    """The connection broke after the request began; the server may have acted on the request."""
 
 
 class ReadTimeout(OutcomeUnknown):

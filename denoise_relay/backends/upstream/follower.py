@@ -1,4 +1,4 @@
-"""Follow a job that the upstream has taken, through any number of connections, to its end.
+"""Follows a job that the upstream has accepted to its end, over any number of connections.
 
 How a connection ends says nothing about the job. Only a terminal event does, or the
 upstream's history when the stream keeps failing.
@@ -20,7 +20,7 @@ from denoise_relay.backends.upstream.errors import (
     is_final,
     seconds_to_wait,
 )
-from denoise_relay.backends.upstream.messages import Done, Failed, Processing, Record, text
+from denoise_relay.backends.upstream.messages import Done, Failed, HistoryRecord, Processing, text
 from denoise_relay.backends.upstream.stream import Listener
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.runtime import metrics
@@ -29,7 +29,7 @@ from denoise_relay.runtime import metrics
 FAILURES_BEFORE_HISTORY = 3
 
 
-class Following:
+class Follower:
     """Follows one job."""
 
     def __init__(self, context: RunContext, upstream_id: str, skipped: Counter[str]) -> None:
@@ -42,7 +42,7 @@ class Following:
             on_processing=self._show,
             on_progress=self._progressed,
             skipped=skipped,
-            quiet_seconds=context.policy.quiet,
+            stalled_seconds=context.policy.stalled,
         )
 
     async def follow(self) -> Done:
@@ -53,11 +53,11 @@ class Following:
                     return _outcome(await self._listener.listen(response))
             except (*CALL_FAULTS, StreamEnded, StreamStalled) as exc:
                 fault = exc
-            self._context.note("stream_lost", fault)
+            self._context.log("stream_lost", fault)
             metrics.RECONNECTS.inc()
             self._failures += 1
             delay = self._delay(fault)
-            asking = self._failures % FAILURES_BEFORE_HISTORY == 0 or _wants_history(fault)
+            asking = self._failures % FAILURES_BEFORE_HISTORY == 0 or _needs_history(fault)
             if asking and (done := await self._settle(fault)) is not None:
                 return done
             await asyncio.sleep(delay)
@@ -66,7 +66,7 @@ class Following:
         """Ask the history how the job stands; None when it goes on, or nobody can tell."""
         result, _wait = await self._context.find(lambda record: record.id == self._id)
         if result is None:
-            self._context.say(_("Waiting for the audio service"))
+            self._context.show(_("Waiting for the audio service"))
             return None
         if result.found:
             self._absent_since = None
@@ -75,7 +75,7 @@ class Following:
             return None
         now = asyncio.get_running_loop().time()
         if self._absent_since is None:
-            # Once may be a replica that lags behind.
+            # Once: it may be a replica that lags behind.
             self._absent_since = now
         elif now - self._absent_since >= self._context.policy.absence:
             raise JobFailed(
@@ -87,7 +87,7 @@ class Following:
     def _delay(self, fault: Exception) -> float:
         wait = seconds_to_wait(fault)
         if isinstance(fault, ReadTimeout):
-            # The silence was wait enough, and a job may have ended meanwhile.
+            # The silence was long enough, and the job may have ended meanwhile.
             return 0.0
         # The stream's own `retry:`, within reason.
         asked = (self._listener.retry or 0) / 1000
@@ -103,8 +103,8 @@ class Following:
         self._backoff.reset()
 
 
-def settled(record: Record) -> Done | None:
-    """Read a record as a terminal event; None while it is pending."""
+def settled(record: HistoryRecord) -> Done | None:
+    """A record as a terminal event; None while it is pending."""
     if record.status == "failed":
         raise JobFailed(text(record.error), detail="failed, says the upstream's history")
     return Done(url=record.audio_url) if record.status == "success" else None
@@ -116,6 +116,6 @@ def _outcome(event: Done | Failed) -> Done:
     return event
 
 
-def _wants_history(fault: Exception) -> bool:
+def _needs_history(fault: Exception) -> bool:
     """Whether reconnecting is pointless before the history has been asked."""
     return isinstance(fault, StreamStalled) or is_final(fault)

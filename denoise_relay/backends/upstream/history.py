@@ -9,7 +9,7 @@ from typing import Any
 
 from denoise_relay.backends.upstream.client import PAGE_RECORDS, UpstreamClient
 from denoise_relay.backends.upstream.errors import Refused
-from denoise_relay.backends.upstream.messages import Record
+from denoise_relay.backends.upstream.messages import HistoryRecord
 
 MAX_PAGES = 50
 #: Pages overlap by this much: a record deleted meanwhile shifts the others to lower offsets.
@@ -25,14 +25,14 @@ class Search:
     """The outcome of one search."""
 
     #: Matching records, the most useful first: success, pending, failed.
-    found: tuple[Record, ...]
+    found: tuple[HistoryRecord, ...]
     #: False when the history was longer than we were willing to read: absence proves nothing.
     complete: bool
 
 
 async def search(
     client: UpstreamClient,
-    matches: Callable[[Record], bool],
+    matches: Callable[[HistoryRecord], bool],
     *,
     since: datetime | None = None,
     enough: int = 0,
@@ -43,7 +43,7 @@ async def search(
     search that failed is not a search that found nothing.
     """
     oldest = since - CLOCK_SLACK if since else None
-    seen: dict[str, Record] = {}
+    seen: dict[str, HistoryRecord] = {}
     offset = 0
     complete = False
     for _ in range(MAX_PAGES):
@@ -70,7 +70,7 @@ async def search(
     return Search(found=tuple(ranked), complete=complete)
 
 
-def _past(page: list[Record], oldest: datetime) -> bool:
+def _past(page: list[HistoryRecord], oldest: datetime) -> bool:
     """Whether the page is too old, and those behind it too: newest first is only a promise."""
     created = [_moment(record.created_at) for record in page]
     known = [moment for moment in created if moment is not None]

@@ -1,6 +1,6 @@
-"""One HTTP exchange at a time: all of httpx that this app uses, behind one door.
+"""One HTTP request at a time: all of httpx that this app uses.
 
-Each exchange has a transport of its own over a shared TLS context. A pool shared by many
+Each request has a transport of its own over a shared TLS context. A pool shared by many
 streams is quadratic in their number when they end, and leaks a slot for ever when a request
 is cancelled between connect and first write (httpcore 1093); a transport of its own costs
 0.04 ms. Working below `httpx.AsyncClient` also means: no cookies, no netrc, no proxy from
@@ -16,15 +16,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 
 import httpx
 
-from denoise_relay import __version__
 from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown, ReadTimeout
 from denoise_relay.exceptions import ProtocolError
 
-USER_AGENT = f"denoise-relay/{__version__}"
-#: How long an abandoned request may take to come to rest before it is cancelled outright.
+USER_AGENT = f"denoise-relay/{metadata.version('denoise-relay')}"
+#: How long an abandoned request may go on before it is cancelled.
 GRACE_SECONDS = 1.0
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -32,7 +32,7 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeouts:
-    """Time limits of one exchange, in seconds."""
+    """Time limits of one request, in seconds."""
 
     #: From the beginning to the end of the response's head, upload included.
     head: float = 20.0
@@ -52,10 +52,10 @@ class Timeouts:
 
 
 class HttpClient:
-    """Opens exchanges, and owns the tasks of those that were abandoned half-way."""
+    """Sends requests, and owns the tasks of those that were abandoned half-way."""
 
     def __init__(self) -> None:
-        self._orphans: set[asyncio.Task[None]] = set()
+        self._abandoned: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def open(
@@ -112,25 +112,25 @@ class HttpClient:
                 return await asyncio.shield(sending)
         except BaseException:
             abandon()
-            orphan = asyncio.create_task(
+            closing = asyncio.create_task(
                 _close_abandoned(sending, transport),
                 name=f"denoise-relay {request.method} (abandoned)",
             )
-            self._orphans.add(orphan)
-            orphan.add_done_callback(self._orphans.discard)
+            self._abandoned.add(closing)
+            closing.add_done_callback(self._abandoned.discard)
             raise
 
     async def _close(self, transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
-        # TLS says goodbye on closing and waits for an answer; a dead peer gives none.
+        # TLS sends a close and waits for the answer; a dead peer sends none.
         with contextlib.suppress(TimeoutError, httpx.HTTPError):
             async with asyncio.timeout(GRACE_SECONDS):
                 await response.aclose()
                 await transport.aclose()
 
     async def aclose(self) -> None:
-        """Wait for abandoned exchanges; each takes at most three times `GRACE_SECONDS`."""
-        while self._orphans:
-            await asyncio.wait(self._orphans)
+        """Wait for abandoned requests; each takes at most three times `GRACE_SECONDS`."""
+        while self._abandoned:
+            await asyncio.wait(self._abandoned)
 
 
 async def read_body(response: httpx.Response, limit: int) -> bytes:
@@ -154,7 +154,7 @@ def refuse_encoding(response: httpx.Response) -> None:
 async def _close_abandoned(
     sending: asyncio.Task[httpx.Response], transport: httpx.AsyncHTTPTransport
 ) -> None:
-    """Let an abandoned request reach a point where it can be closed, then close it."""
+    """Wait until an abandoned request can be closed, then close it."""
     await asyncio.wait({sending}, timeout=GRACE_SECONDS)
     if not sending.done():
         sending.cancel()
@@ -169,7 +169,7 @@ async def _close_abandoned(
 
 @contextlib.contextmanager
 def _mapped() -> Iterator[None]:
-    """Turn httpx's errors into the two that matter: nothing sent, or nobody knows."""
+    """Map httpx's errors to the two that matter: nothing was sent, or the outcome is unknown."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
@@ -188,7 +188,7 @@ def _tls() -> ssl.SSLContext:
 
 @functools.cache
 def _keepalive() -> list[tuple[int, int, int]]:
-    """Notice a peer that has gone without a word, below the level of any timeout here."""
+    """Have the kernel notice a peer that vanished, below the level of any timeout here."""
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):  # Linux; other systems name some of them differently

@@ -54,7 +54,7 @@ class _Stage(msgspec.Struct):
     stage: str
 
 
-class Record(msgspec.Struct, frozen=True):
+class HistoryRecord(msgspec.Struct, frozen=True):
     """One job in the upstream's history; only what we use of it."""
 
     id: str
@@ -96,7 +96,7 @@ def decode_accepted(body: bytes) -> str:
     raise ProtocolError("the answer to a submission has no usable denoiseId")
 
 
-def decode_records(body: bytes) -> list[Record]:
+def decode_records(body: bytes) -> list[HistoryRecord]:
     """Return the records of one history page; one that makes no sense is left out."""
     value = _unwrap(load_json(body))
     if not isinstance(value, list):
@@ -104,7 +104,7 @@ def decode_records(body: bytes) -> list[Record]:
     records = []
     for item in value:
         try:
-            record: Record = _convert(item, Record)
+            record: HistoryRecord = _convert(item, HistoryRecord)
         except ProtocolError:
             continue
         if _ID.fullmatch(record.id):

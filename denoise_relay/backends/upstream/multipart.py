@@ -15,7 +15,7 @@ from denoise_relay.formats import media_type_of
 CHUNK_BYTES = 256 * 1024
 
 
-class Upload:
+class MultipartBody:
     """Iterate over it once to get the body. `on_percent(0-100)` is called at each new percent."""
 
     def __init__(

@@ -35,12 +35,12 @@ class Listener:
         on_processing: Callable[[Processing], None],
         on_progress: Callable[[], None],
         skipped: Counter[str],
-        quiet_seconds: float,
+        stalled_seconds: float,
     ) -> None:
         self._on_processing = on_processing
         self._on_progress = on_progress
         self._skipped = skipped
-        self._quiet_seconds = quiet_seconds
+        self._stalled_seconds = stalled_seconds
         self._last: UpstreamEvent | None = None
         #: Milliseconds that the server asked clients to wait before they reconnect.
         self.retry: int | None = None
@@ -57,19 +57,19 @@ class Listener:
         try:
             # Bytes are not progress: a comment every few seconds keeps the read timeout
             # happy for ever. This clock is moved by events alone.
-            async with asyncio.timeout(self._quiet_seconds) as clock:
+            async with asyncio.timeout(self._stalled_seconds) as clock:
                 async for chunk in response.aiter_raw():
                     heard = False
                     for message in parser.feed(chunk):
                         event = self._decode(message.data)
                         if isinstance(event, Processing):
                             heard = True
-                            self._heard(event)
+                            self._on_event(event)
                         elif event is not None:
                             return event
                     if heard:
                         # Once a chunk: each move makes a timer, and a flood would make many.
-                        clock.reschedule(loop.time() + self._quiet_seconds)
+                        clock.reschedule(loop.time() + self._stalled_seconds)
                     self.retry = parser.retry
                     budget -= len(chunk)
                     if budget < 0:
@@ -93,7 +93,7 @@ class Listener:
         self._skipped[reason] += 1
         metrics.UPSTREAM_SKIPPED.labels(reason).inc()
 
-    def _heard(self, event: Processing) -> None:
+    def _on_event(self, event: Processing) -> None:
         # A reconnect may replay the last event: that is not progress, and a server that
         # drops every connection after it must not be asked at full speed.
         if event != self._last:

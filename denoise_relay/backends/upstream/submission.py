@@ -22,19 +22,19 @@ from denoise_relay.backends.upstream.errors import (
     Refused,
     raise_if_final,
 )
-from denoise_relay.backends.upstream.messages import Record
-from denoise_relay.backends.upstream.multipart import Upload, open_source
+from denoise_relay.backends.upstream.messages import HistoryRecord
+from denoise_relay.backends.upstream.multipart import MultipartBody, open_source
 from denoise_relay.exceptions import JobFailed, ProtocolError
 
-#: From here on, a wrong key is found out by a cheap request rather than by the upload, where
-#: an early 401 is mostly lost: the client sees a reset while it still writes.
-PROBE_FROM_BYTES = 1024 * 1024
-#: Submissions that vanish without any answer, at most: each may have been billed.
+#: For larger files, a wrong key is found by a cheap request first. During an upload an early
+#: 401 is mostly lost: the client sees a reset while it still writes.
+CHECK_KEY_FROM_BYTES = 1024 * 1024
+#: How many submissions may be lost without any answer: each may have been billed.
 MAX_LOSSES = 5
 
 
 class Submission:
-    """Gets one job taken by the upstream."""
+    """Submits one job."""
 
     def __init__(self, context: RunContext, *, resubmit: bool) -> None:
         self._context = context
@@ -45,8 +45,8 @@ class Submission:
     async def submit(self) -> str:
         """Return the upstream's id of the job, committed.
 
-        An attempt in the assignment was begun by a runner before us, which told no more.
-        Its connection died with it, at the latest now.
+        An attempt in the assignment was begun by an earlier runner, which did not report its
+        outcome. Its connection has ended with that runner.
         """
         attempt = self._run.assignment.attempt
         upstream_id = await self._reconcile(attempt) if attempt else None
@@ -73,19 +73,19 @@ class Submission:
         except OSError as exc:
             raise JobFailed(_("The recording is no longer here."), detail=repr(exc)) from exc
         with contextlib.closing(source):
-            if assignment.size_bytes >= PROBE_FROM_BYTES:
-                await self._probe()
+            if assignment.size_bytes >= CHECK_KEY_FROM_BYTES:
+                await self._check_key()
             attempt = await self._run.submitting()
             return await self._send(source, attempt), attempt
 
-    async def _probe(self) -> None:
+    async def _check_key(self) -> None:
         try:
-            await self._context.client.probe()
+            await self._context.client.check_key()
         except Refused as exc:
             if exc.status in (401, 402):
                 raise_if_final(exc)
         except (NotSent, OutcomeUnknown, ProtocolError):
-            pass  # the upload will tell
+            pass  # the upload will show it
 
     async def _send(self, source: BinaryIO, attempt: int) -> str | None:
         """Send until the file is taken, refused or lost."""
@@ -99,66 +99,68 @@ class Submission:
             except Refused as exc:
                 raise_if_final(exc)
                 if not _surely_not_taken(exc):
-                    # An answer of sorts: with nothing in the history it is no loss.
+                    # There was an answer: if the history has nothing, it does not count as lost.
                     return await self._unclear(attempt, exc)
                 fault, wait = exc, exc.wait
             except (OutcomeUnknown, ProtocolError) as exc:
                 self._losses += 1
                 return await self._unclear(attempt, exc)
-            # Not taken, for sure: the same attempt may go again under the same name.
-            self._context.note("submission_deferred", fault)
-            self._context.say(_("Waiting for the audio service"))
+            # Surely not accepted: the same attempt may be sent again under the same name.
+            self._context.log("submission_deferred", fault)
+            self._context.show(_("Waiting for the audio service"))
             await asyncio.sleep(backoff.next_delay(at_least=wait))
 
     async def _upload(self, source: BinaryIO, attempt: int) -> str:
         def uploading(percent: int) -> None:
-            self._context.say(_("Uploading %(percent)d%%") % {"percent": percent})
+            self._context.show(_("Uploading %(percent)d%%") % {"percent": percent})
 
         assignment = self._run.assignment
         try:
             await asyncio.to_thread(source.seek, 0)
-            upload = Upload(source, file_name=file_name(assignment, attempt), on_percent=uploading)
+            upload = MultipartBody(
+                source, file_name=file_name(assignment, attempt), on_percent=uploading
+            )
             return await self._context.client.submit(upload, assignment.size_bytes)
         except OSError as exc:
             raise JobFailed(_("The recording cannot be read."), detail=repr(exc)) from exc
 
     async def _unclear(self, attempt: int, fault: Exception) -> str | None:
-        self._context.note("submission_unclear", fault, attempt=attempt)
+        self._context.log("submission_unclear", fault, attempt=attempt)
         return await self._reconcile(attempt)
 
     async def _reconcile(self, attempt: int) -> str | None:
-        """Look for an upload of unknown outcome; None when it never arrived.
+        """Search for an upload of unknown outcome; None when it never arrived.
 
-        Nothing found proves nothing while the upload may still be on its way through the
-        upstream: the search that counts begins `grace` after now, and must be complete.
+        An absence proves nothing while the upstream may still be processing the upload: only a
+        complete search counts, and only one that begins `grace` from now.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._context.policy.grace
         backoff = self._context.backoff()
-        # Every attempt, not only the last: an earlier one may have surfaced late.
+        # Every attempt, not only the last: an earlier one may appear late.
         stems = {f"{self._run.assignment.job}-{number}" for number in range(1, attempt + 1)}
 
-        def ours(record: Record) -> bool:
+        def ours(record: HistoryRecord) -> bool:
             return (record.file_name or "").rpartition(".")[0] in stems
 
-        self._context.say(_("Confirming the upload"))
+        self._context.show(_("Confirming the upload"))
         while True:
             late = loop.time() >= deadline
             result, wait = await self._context.find(ours)
             if result is not None and result.found:
                 best = result.found[0]
-                self._context.note("submission_found", found=len(result.found))
+                self._context.log("submission_found", found=len(result.found))
                 return best.id
             if late and result is not None and result.complete:
                 return None
             delay = backoff.next_delay(at_least=wait)
-            # The last search comes right at the end of the grace, not a back-off later.
+            # The last search is made at the end of the grace, not a back-off later.
             remaining = deadline - loop.time()
             await asyncio.sleep(min(delay, remaining) if remaining > 0 and not wait else delay)
 
 
 def file_name(assignment: Assignment, attempt: int) -> str:
-    """What an upload is called upstream: found again by it, ASCII, and nobody's own name."""
+    """The name by which an upload is found again: ASCII, and not the person's own."""
     extension = re.sub(r"[^a-z0-9]", "", assignment.extension.lower())[:8]
     return f"{assignment.job}-{attempt}.{extension or 'bin'}"
 

@@ -37,7 +37,7 @@ def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
             if request.method not in methods:
                 allow = {"Allow": ", ".join(methods)}
                 return errors.error_response(errors.BAD_METHOD, "Method not allowed", headers=allow)
-            key = await access.api_key_of(request.headers.get(access.API_KEY_HEADER, ""))
+            key = await access.aget_api_key(request.headers.get(access.API_KEY_HEADER, ""))
             if key is None:
                 return errors.error_response(errors.UNAUTHORIZED, "Invalid or missing API key")
             try:

@@ -311,12 +311,12 @@ def test_one_request_at_a_time(client: Client) -> None:
     url = begin(client)
     pending = spool.find(access.upload_owner(viewer(client)), upload_id(url))
     assert pending
-    with spool.finishing(pending):
+    with spool.complete_file(pending):
         answer = patch(client, url, 0, b"x")
         assert (answer.status_code, answer["Retry-After"]) == (423, "1")
     assert offset(client, url) == 0
     assert patch(client, url, 0, WAV).status_code == 204
-    with spool.finishing(pending):
+    with spool.complete_file(pending):
         answer = finish(client, url)
         assert (answer.status_code, answer["Retry-After"]) == (423, "1")
     assert finish(client, url).status_code == 201

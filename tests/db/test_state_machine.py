@@ -181,7 +181,7 @@ class Relay(RuleBasedStateMachine):
 
     @rule()
     def announce_places(self) -> None:
-        queue_positions._update_places()
+        queue_positions._update_positions()
 
     # --- The bell: each message may be lost, doubled, late, out of order -------------------
 

@@ -62,7 +62,7 @@ async def test_a_job_whose_runner_died_waits_again() -> None:
 
 
 async def test_far_back_only_halves_are_told() -> None:
-    some = [await database.call(make_job) for _ in range(queue_positions.FRONT + 25)]
+    some = [await database.call(make_job) for _ in range(queue_positions.EXACT_POSITIONS + 25)]
     await queue_positions.announce()
     last = some[-1]
     before = len(await database.call(messages, last))

@@ -139,7 +139,7 @@ def test_batches_are_bounded_by_jobs_and_events(monkeypatch: pytest.MonkeyPatch)
     steps: list[int] = []
     tally = retention.Tally()
     retention.prune_jobs(
-        tally, days=30, dry_run=False, progress=lambda so_far: steps.append(so_far.jobs)
+        tally, days=30, dry_run=False, progress=lambda so_far: steps.append(so_far["jobs"])
     )
     assert steps == [2, 4, 6, 7]
     assert not Job.objects.exists()

@@ -38,7 +38,7 @@ def tone(seconds: float = 0.5) -> bytes:
 async def test_a_recording_comes_in() -> None:
     content = tone(1.5)
 
-    recording = await validation.receive(ContentFile(content, "Talk.WAV"))
+    recording = await validation.validate(ContentFile(content, "Talk.WAV"))
 
     assert recording.name == "Talk.WAV"
     assert recording.size_bytes == len(content)
@@ -49,7 +49,7 @@ async def test_a_recording_comes_in() -> None:
 async def test_the_sample_comes_in_and_is_left_at_its_beginning() -> None:
     sample = validation.sample()
 
-    recording = await validation.receive(sample)
+    recording = await validation.validate(sample)
 
     assert recording.name == f"{validation.SAMPLE_NAME}.mp3"
     assert recording.duration_seconds
@@ -62,7 +62,7 @@ async def test_a_large_upload_is_judged_where_it_lies() -> None:
         upload.write(content)
         upload.seek(0)
 
-        assert (await validation.receive(upload)).duration_seconds == pytest.approx(0.5, abs=0.01)
+        assert (await validation.validate(upload)).duration_seconds == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_refusals(
     settings.DENOISE_RELAY = {"MAX_UPLOAD_BYTES": 2000}
 
     with pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(content, name))
+        await validation.validate(ContentFile(content, name))
 
     assert refused.value.code == code
     assert str(refused.value).startswith(words)
@@ -93,14 +93,14 @@ async def test_a_recording_that_is_too_long(settings: Settings) -> None:
     settings.DENOISE_RELAY = {"MAX_DURATION_SECONDS": 1}
 
     with pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(tone(2), "a.wav"))
+        await validation.validate(ContentFile(tone(2), "a.wav"))
 
     assert refused.value.code == "too_long"
 
 
 async def test_refusals_speak_the_persons_language() -> None:
     with translation.override("ar"), pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(b"", "a.wav"))
+        await validation.validate(ContentFile(b"", "a.wav"))
 
     assert refused.value.code == "empty"
 
@@ -113,9 +113,9 @@ async def test_without_an_engine_the_backend_has_the_last_word(
 
     monkeypatch.setattr(engine, "probe", unavailable)
 
-    assert (await validation.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+    assert (await validation.validate(ContentFile(b"x", "a.wav"))).duration_seconds is None
     monkeypatch.setattr(engine, "available", lambda: False)
-    assert (await validation.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+    assert (await validation.validate(ContentFile(b"x", "a.wav"))).duration_seconds is None
 
 
 async def test_a_file_that_kills_the_engine_is_no_recording(
@@ -127,7 +127,7 @@ async def test_a_file_that_kills_the_engine_is_no_recording(
     monkeypatch.setattr(engine, "probe", crashed)
 
     with pytest.raises(UploadRejected, match="could not be read") as refused:
-        await validation.receive(ContentFile(b"x", "a.wav"))
+        await validation.validate(ContentFile(b"x", "a.wav"))
 
     assert refused.value.code == "not_media"
     assert "SIGSEGV" not in str(refused.value)
@@ -168,14 +168,14 @@ def test_names_for_display(name: str, shown: str) -> None:
 async def test_another_name_keeps_the_kind(name: str | None, shown: str) -> None:
     file: File[bytes] = ContentFile(tone(), "talk.wav")
 
-    assert (await validation.receive(file, name)).name == shown
+    assert (await validation.validate(file, name)).name == shown
 
 
 async def test_many_at_a_time_are_all_judged() -> None:
     """Probes are child processes: more at a time than cores would only time out together."""
     async with asyncio.timeout(50):
         found = await asyncio.gather(
-            *(validation.receive(ContentFile(tone(), f"{n}.wav")) for n in range(8))
+            *(validation.validate(ContentFile(tone(), f"{n}.wav")) for n in range(8))
         )
 
     assert len(found) == 8

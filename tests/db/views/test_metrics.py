@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from denoise_relay.events import Event, Fact, Stage
 from denoise_relay.jobs import actions
-from denoise_relay.jobs.validation import Recording
+from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import leases
 from denoise_relay.journal.append import FENCED, Entry
 from denoise_relay.journal.leases import Lease
@@ -253,7 +253,7 @@ def test_takeover_is_a_lease_that_ran_out() -> None:
 @pytest.mark.django_db
 def test_uploads_are_counted_in_bytes(media: object) -> None:
     before = value("upload_bytes_total")
-    recording = Recording(name="v.wav", size_bytes=1234, duration_seconds=1.0, is_video=False)
+    recording = ValidatedFile(name="v.wav", size_bytes=1234, duration_seconds=1.0, is_video=False)
     actions._store(Job(), ContentFile(b"x" * 1234, name="v.wav"), recording)
     assert value("upload_bytes_total") == before + 1234
 

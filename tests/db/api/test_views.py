@@ -289,7 +289,7 @@ def many_jobs(key: ApiKey, count: int) -> list[str]:
 def test_list_is_newest_first_in_pages_of_any_size(
     secret: str, key: ApiKey, monkeypatch: pytest.MonkeyPatch, query: str, part: slice
 ) -> None:
-    monkeypatch.setattr(history, "PAGE", 3)
+    monkeypatch.setattr(history, "PAGE_SIZE", 3)
     names = many_jobs(key, 11)
 
     records = call(ROOT + query, secret).json()
@@ -298,8 +298,8 @@ def test_list_is_newest_first_in_pages_of_any_size(
 
 
 def test_list_is_bounded(secret: str, key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "PAGE", 2)
-    monkeypatch.setattr(history, "CEILING", 5)
+    monkeypatch.setattr(history, "PAGE_SIZE", 2)
+    monkeypatch.setattr(history, "MAX_RECORDS", 5)
     names = many_jobs(key, 7)
 
     records = call(f"{ROOT}?limit=6", secret).json()

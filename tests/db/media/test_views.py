@@ -19,8 +19,8 @@ from pytest_django import Settings
 from denoise_relay import access
 from denoise_relay.media import file_stream
 from denoise_relay.media import views as media_views
-from denoise_relay.media.file_stream import StoredBytes
-from denoise_relay.media.views import recording
+from denoise_relay.media.file_stream import FileStream
+from denoise_relay.media.views import recording_response
 from denoise_relay.models import Job, media_storage
 from tests.db.factories import finish, stored_job
 from tests.db.requests import Answer, ask
@@ -337,7 +337,7 @@ async def test_storage_that_hangs_is_a_503_at_once(
     try:
         async with asyncio.timeout(5):
             request = AsyncRequestFactory().get("/")
-            answer = await recording(request, job, "original", attachment=False)
+            answer = await recording_response(request, job, "original", attachment=False)
     finally:
         _Frozen.thaw.set()
 
@@ -349,7 +349,7 @@ async def test_storage_that_hangs_is_a_503_at_once(
 
 
 async def _parts(storage: FileSystemStorage, first: int, length: int) -> list[bytes]:
-    body = StoredBytes(storage, "file", first=first, length=length)
+    body = FileStream(storage, "file", first=first, length=length)
     try:
         return [chunk async for chunk in body]
     finally:
@@ -402,7 +402,7 @@ class _StuckStorage(FileSystemStorage):
 
 async def test_cancelled_read_lets_go_at_once_and_the_file_is_closed_after_it() -> None:
     file = _Stuck()
-    body = StoredBytes(_StuckStorage(file), "file", first=0, length=10)
+    body = FileStream(_StuckStorage(file), "file", first=0, length=10)
     reader = asyncio.ensure_future(anext(body))
     await asyncio.to_thread(file.reading.wait, 10)
 
@@ -420,7 +420,7 @@ async def test_cancelled_read_lets_go_at_once_and_the_file_is_closed_after_it() 
 async def test_read_that_hangs_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_stream, "READ_SECONDS", 0.05)
     file = _Stuck()
-    body = StoredBytes(_StuckStorage(file), "file", first=0, length=10)
+    body = FileStream(_StuckStorage(file), "file", first=0, length=10)
 
     with pytest.raises(TimeoutError):
         await anext(body)
@@ -430,7 +430,7 @@ async def test_read_that_hangs_breaks_the_connection(monkeypatch: pytest.MonkeyP
 
 async def test_closed_body_opens_nothing_more() -> None:
     file = _Stuck()
-    body = StoredBytes(_StuckStorage(file), "file", first=0, length=10)
+    body = FileStream(_StuckStorage(file), "file", first=0, length=10)
     body.close()
 
     with pytest.raises(OSError, match="no longer wanted"):

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.media.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
+from denoise_relay.media.ranges import (
+    ByteRange,
+    RangeNotSatisfiable,
+    if_none_match,
+    if_range,
+    parse_range,
+)
 
 SIZE = 10_000
 sizes = st.integers(min_value=0, max_value=2**40)
@@ -63,12 +69,12 @@ def test_what_is_malformed_or_several_is_ignored(header: str) -> None:
     "header", ["bytes=10000-", "bytes=10000-10001", "bytes=-0", f"bytes={'9' * 5000}-"]
 )
 def test_range_outside_the_file_is_unsatisfiable(header: str) -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(RangeNotSatisfiable):
         parse_range(header, SIZE)
 
 
 def test_empty_file_has_no_first_byte_but_may_be_sent_whole() -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(RangeNotSatisfiable):
         parse_range("bytes=0-", 0)
     assert parse_range("bytes=-5", 0) is None
 
@@ -79,21 +85,21 @@ def test_closed_range_is_what_both_sides_have_in_common(size: int, first: int, l
     if last < first:
         assert parse_range(header, size) is None
     elif first >= size:
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(RangeNotSatisfiable):
             parse_range(header, size)
     else:
         span = parse_range(header, size)
-        assert span == Span(first=first, last=min(last, size - 1))
+        assert span == ByteRange(first=first, last=min(last, size - 1))
 
 
 @given(size=sizes.filter(bool), first=positions)
 def test_open_range_reaches_the_end(size: int, first: int) -> None:
     if first >= size:
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(RangeNotSatisfiable):
             parse_range(f"bytes={first}-", size)
     else:
         span = parse_range(f"bytes={first}-", size)
-        assert span == Span(first=first, last=size - 1, open_ended=True)
+        assert span == ByteRange(first=first, last=size - 1, open_ended=True)
 
 
 @given(size=sizes.filter(bool), length=positions.filter(bool))
@@ -109,14 +115,14 @@ def test_suffix_is_the_end_of_the_file(size: int, length: int) -> None:
 def test_any_header_gives_a_span_inside_the_file_or_none(header: str, size: int) -> None:
     try:
         span = parse_range(header, size)
-    except Unsatisfiable:
+    except RangeNotSatisfiable:
         return
     assert span is None or 0 <= span.first <= span.last < size
 
 
 @given(first=positions, extra=positions, length=positions.filter(bool))
 def test_shortened_span_keeps_its_beginning(first: int, extra: int, length: int) -> None:
-    span = Span(first=first, last=first + extra, open_ended=True)
+    span = ByteRange(first=first, last=first + extra, open_ended=True)
 
     shorter = span.at_most(length)
 
@@ -140,7 +146,7 @@ ETAG = '"abc"'
     ],
 )
 def test_if_none_match_compares_weakly(header: str, goes_on: bool) -> None:
-    assert none_match(header, ETAG) is goes_on
+    assert if_none_match(header, ETAG) is goes_on
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ sockets = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
 
 @dataclass
 class Person:
-    """Somebody with a cookie, a key, or nothing."""
+    """A client with a session cookie, an API key, or neither."""
 
     cookies: dict[str, str] = field(default_factory=dict)
     key: str = ""
@@ -52,7 +52,7 @@ class Person:
         return int(response.status_code)
 
     async def socket(self, path: str) -> bool:
-        """Whether a frame comes, and no refusal."""
+        """Whether the first message is a frame and not a refusal."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers = [(b"host", b"testserver"), (b"cookie", cookie.encode())]
         if self.key:
@@ -103,7 +103,7 @@ def people() -> dict[str, Person]:
         "visitor": visitor("token-of-this-visitor"),
         "another visitor": visitor("token-of-another"),
         "anonymous": Person(),
-        "bringing key": Person(key=access.create_api_key("bringing")),
+        "submitting key": Person(key=access.create_api_key("submitting")),
     }
 
 
@@ -114,7 +114,7 @@ def stored(**columns: Any) -> Job:
     return job
 
 
-EVERYWHERE = {"superuser", "staff who may view", "staff who may change"}
+SEES_ALL = {"superuser", "staff who may view", "staff who may change"}
 
 
 @pytest.mark.parametrize(
@@ -122,35 +122,35 @@ EVERYWHERE = {"superuser", "staff who may view", "staff who may change"}
     [
         ("owner", {"owner", "owner's key"}),
         ("visitor", {"visitor"}),
-        ("key", {"bringing key"}),
+        ("key", {"submitting key"}),
         ("nobody", set()),
     ],
 )
-async def test_every_door_asks_the_same_policy(
+async def test_every_way_to_a_job_asks_the_same_policy(
     people: dict[str, Person], whose: str, seen_by: set[str]
 ) -> None:
     columns: dict[str, Any] = {
         "owner": {"owner": await User.objects.aget(username="owner")},
         "visitor": {"visitor": "token-of-this-visitor"},
-        "key": {"api_key": await ApiKey.objects.aget(name="bringing")},
+        "key": {"api_key": await ApiKey.objects.aget(name="submitting")},
         "nobody": {},
     }[whose]
 
     job: Job = await sync_to_async(stored)(**columns)
-    doors = {
+    paths = {
         "page": f"/jobs/{job.pk}/",
         "status": f"/jobs/{job.pk}/status/",
         "events": f"/jobs/{job.pk}/events/",
         "media": f"/jobs/{job.pk}/audio/original/",
     }
     for name, person in people.items():
-        expected = name in seen_by | EVERYWHERE
-        for door, path in doors.items():
+        expected = name in seen_by | SEES_ALL
+        for way, path in paths.items():
             status = await person.get(path)
-            assert (status == 200) is expected, (name, door, status)
+            assert (status == 200) is expected, (name, way, status)
             if not expected:
                 unknown = await person.get(path.replace(str(job.pk), str(uuid4())))
-                assert status == unknown == 404, (name, door)
+                assert status == unknown == 404, (name, way)
         assert await person.socket(f"/ws/denoise/{job.pk}/") is expected, name
 
 

@@ -34,7 +34,7 @@ def test_a_login_keeps_the_visitors_jobs() -> None:
     assert client.get(f"/jobs/{job.pk}/status/").status_code == 200
 
 
-def test_a_key_of_somebody_who_left_opens_nothing() -> None:
+def test_a_key_of_an_inactive_user_opens_nothing() -> None:
     user = User.objects.create_user("gone")
     secret = access.create_api_key("key", user)
     assert access.get_api_key(secret) is not None
@@ -54,13 +54,13 @@ def test_only_a_digest_of_a_key_is_kept() -> None:
     assert access.create_api_key("key") != secret
 
 
-def weekdays_only(viewer: Viewer, job: Job, action: str) -> bool:
-    """A site's own policy."""
+def open_files_only(viewer: Viewer, job: Job, action: str) -> bool:
+    """A policy of a site."""
     return job.file_name == "open.wav" and action == "view"
 
 
-def test_the_sites_own_policy_has_the_last_word(settings: Settings) -> None:
-    settings.DENOISE_RELAY = {"ACCESS_POLICY": f"{__name__}.weekdays_only"}
+def test_the_sites_own_policy_decides(settings: Settings) -> None:
+    settings.DENOISE_RELAY = {"ACCESS_POLICY": f"{__name__}.open_files_only"}
     anonymous = Viewer(user=AnonymousUser())
     shut, open_job = make_job(), make_job()
     Job.objects.filter(pk=open_job.pk).update(file_name="open.wav")

@@ -1,4 +1,4 @@
-"""What people do with jobs: submit, cancel, retry."""
+"""Submit, cancel and retry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of events that were published, after they were committed."""
     numbers: list[int] = []
 
@@ -44,7 +44,7 @@ def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "available", lambda: False)
 
 
-def test_submit(rung: list[int]) -> None:
+def test_submit(published: list[int]) -> None:
     content = tone()
 
     first = denoise_relay.submit(ContentFile(content, "Talk.WAV"))
@@ -56,17 +56,17 @@ def test_submit(rung: list[int]) -> None:
     assert [e.message for e in story(first.pk)] == ["Queued"]
     assert [e.message for e in story(second.pk)] == ["Queued, 1 ahead"]
     assert (second.seq, second.message) == (1, "Queued, 1 ahead")
-    assert rung == [1, 1]
+    assert published == [1, 1]
 
 
-async def test_asubmit(rung: list[int]) -> None:
+async def test_asubmit(published: list[int]) -> None:
     job = await denoise_relay.asubmit(ContentFile(tone(), "a.wav"), visitor="token")
 
     assert (await Job.objects.aget(visitor="token")).pk == job.pk
-    assert rung == [1]
+    assert published == [1]
 
 
-def test_events_are_in_the_sites_language_not_the_persons(rung: list[int]) -> None:
+def test_events_are_in_the_sites_language_not_the_persons(published: list[int]) -> None:
     with translation.override("ar"):
         job = actions.submit(ContentFile(tone(), "a.wav"))
         actions.cancel(job)
@@ -76,7 +76,7 @@ def test_events_are_in_the_sites_language_not_the_persons(rung: list[int]) -> No
 
 
 def test_no_file_is_left_of_a_job_that_could_not_be_made(
-    media: Path, monkeypatch: pytest.MonkeyPatch, rung: list[int]
+    media: Path, monkeypatch: pytest.MonkeyPatch, published: list[int]
 ) -> None:
     def away() -> int:
         raise DatabaseError("gone")
@@ -88,10 +88,10 @@ def test_no_file_is_left_of_a_job_that_could_not_be_made(
 
     assert not Job.objects.exists()
     assert [path for path in media.rglob("*") if path.is_file()] == []
-    assert rung == []
+    assert published == []
 
 
-def test_cancel_fences_the_runner_off(rung: list[int]) -> None:
+def test_cancel_fences_the_runner_off(published: list[int]) -> None:
     job = make_job()
     leases.claim("me", 1, 60)
 
@@ -103,10 +103,10 @@ def test_cancel_fences_the_runner_off(rung: list[int]) -> None:
     assert leases.renew("me", {job.pk}, 60) == set()
     assert leases.claim("you", 9, 60) == []
     assert [e.stage for e in story(job.pk)] == [Stage.PROCESSING, Stage.ERROR]
-    assert rung == [2]
+    assert published == [2]
 
 
-def test_what_has_ended_is_not_canceled(rung: list[int]) -> None:
+def test_an_ended_job_is_not_canceled(published: list[int]) -> None:
     job = make_job()
     end(job)
     heard: list[str] = []
@@ -128,14 +128,14 @@ def test_what_has_ended_is_not_canceled(rung: list[int]) -> None:
     assert heard == ["canceled"]
 
 
-def test_cancel_of_what_is_gone() -> None:
+def test_cancel_of_a_deleted_job() -> None:
     job = make_job()
     Job.objects.all().delete()
 
     assert not actions.cancel(job)
 
 
-async def test_a_retry_is_a_new_job_from_the_same_file(rung: list[int]) -> None:
+async def test_a_retry_is_a_new_job_from_the_same_file(published: list[int]) -> None:
     job = await database.call(make_job, visitor="token", duration_seconds=2.0)
     await actions.acancel(job)
 

@@ -21,13 +21,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 def test_old_ended_jobs_go_with_events_and_files(media: Path) -> None:
     gone = [aged(finish(stored_job()), 31), aged(fail(stored_job(), "No."), 31)]
     kept = aged(finish(stored_job()), 29)
-    said = prune("--days", "30")
+    output = prune("--days", "30")
     assert list(Job.objects.all()) == [kept]
     assert not Event.objects.filter(job__in=gone).exists()
     assert Event.objects.filter(job=kept).count() == kept.seq
     assert exists(*(job.original.name for job in gone)) == [False, False]
     assert exists(kept.original.name, kept.result.name) == [True, True]
-    assert "Deleted 2 jobs with 4 events and 3 files, 0 orphaned files." in said
+    assert "Deleted 2 jobs with 4 events and 3 files, 0 orphaned files." in output
     # No empty folders are left behind either.
     assert len(list((media / "denoise").iterdir())) == 2
 
@@ -77,8 +77,8 @@ def test_job_with_very_many_events_is_deleted_all_the_same(
 def test_default_is_the_setting_and_zero_keeps_jobs_but_sweeps() -> None:
     job = aged(finish(stored_job()), 31)
     lost = orphan(days=2)
-    said = prune()
-    assert "RETENTION_DAYS is 0" in said
+    output = prune()
+    assert "RETENTION_DAYS is 0" in output
     assert Job.objects.get() == job
     assert exists(lost) == [False]
     with override_settings(DENOISE_RELAY={"RETENTION_DAYS": 30}):

@@ -24,11 +24,11 @@ def test_retry_keeps_the_file_of_its_deleted_job() -> None:
     job = aged(fail(stored_job(), "No."), 40)
     again = actions.retry(job)
     assert again.original.name == job.original.name
-    said = prune("--days", "30")
+    output = prune("--days", "30")
     again.refresh_from_db()
     assert again.retry_of is None
     assert exists(again.original.name) == [True]
-    assert "Kept 1 files that retries still use." in said
+    assert "Kept 1 files that retries still use." in output
     # Nor does the sweep take it for an orphan, although the job in its name is gone.
     os.utime(again.original.path, (0, 0))
     assert "0 orphaned files" in prune("--days", "30")
@@ -78,18 +78,18 @@ def test_storage_that_refuses_stops_nothing(settings: Settings) -> None:
     for _ in range(2):
         aged(finish(stored_job()), 31)
     use_storage(settings, Stubborn)
-    said = prune("--days", "30")
+    output = prune("--days", "30")
     assert not Job.objects.exists()
-    assert "Deleted 2 jobs with 4 events and 0 files" in said
-    assert "4 files could not be deleted" in said
+    assert "Deleted 2 jobs with 4 events and 0 files" in output
+    assert "4 files could not be deleted" in output
 
 
 def test_storage_that_cannot_list_is_no_error(settings: Settings) -> None:
     aged(finish(stored_job()), 31)
     use_storage(settings, Blind)
-    said = prune("--days", "30")
-    assert "Deleted 1 jobs with 2 events and 2 files" in said
-    assert "cannot list its files" in said
+    output = prune("--days", "30")
+    assert "Deleted 1 jobs with 2 events and 2 files" in output
+    assert "cannot list its files" in output
 
 
 @pytest.mark.postgres

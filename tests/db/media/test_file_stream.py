@@ -68,7 +68,7 @@ class _StuckStorage(FileSystemStorage):
         return File(self.file)
 
 
-async def test_cancelled_read_lets_go_at_once_and_the_file_is_closed_after_it() -> None:
+async def test_cancelled_read_returns_at_once_and_the_file_is_closed_after_it() -> None:
     file = _Stuck()
     body = FileStream(_StuckStorage(file), "file", first=0, length=10)
     reader = asyncio.ensure_future(anext(body))

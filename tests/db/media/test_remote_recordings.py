@@ -82,7 +82,7 @@ def test_storage_with_neither_path_nor_url_of_its_own_is_streamed(
 @pytest.mark.parametrize(
     ("url", "status"), [("https://cdn.example/a.wav", 302), ("javascript:alert(1)", 404)]
 )
-def test_result_that_stayed_upstream_is_fetched_there(
+def test_result_that_stays_upstream_is_fetched_there(
     owner: User, client: AsyncClient, url: str, status: int
 ) -> None:
     job = finish(stored_job(owner=owner))
@@ -95,7 +95,7 @@ def test_result_that_stayed_upstream_is_fetched_there(
 
 
 class _Frozen(_Remote):
-    """A storage that has stopped to answer."""
+    """A storage that does not answer."""
 
     thaw = threading.Event()
 

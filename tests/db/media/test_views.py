@@ -15,7 +15,7 @@ from tests.db.media.recordings import CONTENT, SIZE, audio
 from tests.db.requests import ask
 
 
-def test_whole_file_says_what_it_is(job: Job, client: AsyncClient) -> None:
+def test_whole_file_has_its_headers(job: Job, client: AsyncClient) -> None:
     answer = ask(audio(job), client=client)
 
     assert answer.status == 200
@@ -31,7 +31,7 @@ def test_whole_file_says_what_it_is(job: Job, client: AsyncClient) -> None:
     assert answer["ETag"].startswith('"')
 
 
-def test_denoised_is_the_result_under_a_name_of_its_own(job: Job, client: AsyncClient) -> None:
+def test_denoised_is_the_result_with_its_own_file_name(job: Job, client: AsyncClient) -> None:
     answer = ask(audio(job, "denoised"), client=client)
 
     assert answer.body == CONTENT[::-1]
@@ -79,7 +79,9 @@ def test_other_methods_are_refused(job: Job, client: AsyncClient) -> None:
     assert answer["Allow"] == "GET, HEAD"
 
 
-def test_not_there_not_yours_and_not_yet_are_one_answer(job: Job, client: AsyncClient) -> None:
+def test_unknown_forbidden_and_unfinished_get_the_same_answer(
+    job: Job, client: AsyncClient
+) -> None:
     pending = stored_job(owner=job.owner)
     vanished = stored_job(owner=job.owner)
     media_storage().delete(vanished.original.name)

@@ -34,6 +34,13 @@ from tests.db.uploads.tus_requests import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
 
+def check_stored(job: Job) -> None:
+    """The job has the file, and the spool nothing."""
+    with job.original.open() as stored:
+        assert stored.read() == WAV
+    assert spool_files() == []
+
+
 def test_a_file_in_two_parts_becomes_a_job(client: Client, small_parts: None) -> None:
     url = create_upload(client, name="Meine Aufnahme, süß.wav")
     assert patch(client, url, 0, WAV[:HALF])["Upload-Offset"] == str(HALF)
@@ -42,11 +49,9 @@ def test_a_file_in_two_parts_becomes_a_job(client: Client, small_parts: None) ->
     answer = complete(client, url)
     job = Job.objects.get()
     assert (answer.status_code, answer.json()["url"]) == (201, f"/jobs/{job.pk}/")
-    with job.original.open() as stored:
-        assert stored.read() == WAV
+    check_stored(job)
     assert (job.file_name, job.size_bytes) == ("Meine Aufnahme, süß.wav", len(WAV))
     assert client.get(f"/jobs/{job.pk}/").status_code == 200
-    assert spool_files() == []
 
 
 def test_a_malicious_name_is_cleaned(client: Client) -> None:
@@ -155,9 +160,7 @@ def test_a_crash_before_the_commit_can_be_finished(
         complete(client, url)
     assert not Job.objects.exists()
     assert complete(client, url).status_code == 201
-    with Job.objects.get().original.open() as stored:
-        assert stored.read() == WAV
-    assert spool_files() == []
+    check_stored(Job.objects.get())
 
 
 def test_a_disk_without_hard_links(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +169,7 @@ def test_a_disk_without_hard_links(client: Client, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "link", refuse)
     assert complete(client, upload_all(client)).status_code == 201
-    with Job.objects.get().original.open() as stored:
-        assert stored.read() == WAV
-    assert spool_files() == []
+    check_stored(Job.objects.get())
 
 
 def test_a_rejected_file_is_deleted(client: Client) -> None:

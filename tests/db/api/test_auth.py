@@ -14,7 +14,7 @@ from denoise_relay import access
 from denoise_relay.models import ApiKey
 from tests.db.api.calls import ROOT, UNKNOWN_ID, call
 from tests.db.factories import stored_job
-from tests.db.requests import ask
+from tests.db.requests import fetch
 
 
 @pytest.mark.parametrize("header", [{}, {"x-api-key": ""}, {"x-api-key": "dr_wrong"}])
@@ -23,7 +23,7 @@ from tests.db.requests import ask
 )
 @pytest.mark.django_db
 def test_without_a_valid_key_nothing_opens(method: str, path: str, header: dict[str, str]) -> None:
-    answer = ask(ROOT + path, method=method, headers=header)
+    answer = fetch(ROOT + path, method=method, headers=header)
 
     assert answer.status == 401
     assert answer.json() == {"errorCode": "40101", "errorMessage": "Invalid or missing API key"}
@@ -40,7 +40,7 @@ def test_session_alone_opens_nothing(db: None) -> None:
     client = AsyncClient()
     client.force_login(User.objects.create_superuser("root"))
 
-    assert ask(ROOT, client=client).status == 401
+    assert fetch(ROOT, client=client).status == 401
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
 from tests.db.api.calls import ROOT, call
 from tests.db.factories import fail, finish, stored_job
-from tests.db.requests import ask
+from tests.db.requests import fetch
 
 
 def test_record_has_the_contracts_fields(secret: str, key: ApiKey) -> None:
@@ -41,7 +41,7 @@ def test_record_has_the_contracts_fields(secret: str, key: ApiKey) -> None:
         "updated_at": record["updated_at"],
     }
     assert datetime.fromisoformat(record["created_at"]).tzinfo is not None
-    assert ask(record["original_audio_url"].removeprefix("http://testserver")).body == b"x" * 44
+    assert fetch(record["original_audio_url"].removeprefix("http://testserver")).body == b"x" * 44
 
 
 def test_record_of_an_ended_job_has_its_outcome(secret: str, key: ApiKey) -> None:
@@ -54,7 +54,7 @@ def test_record_of_an_ended_job_has_its_outcome(secret: str, key: ApiKey) -> Non
     assert (a["status"], a["error"], a["audio_url"]) == ("failed", "No speech found", None)
     assert (b["status"], b["error"], b["audio_url"]) == ("failed", "Canceled.", None)
     assert (c["status"], c["error"]) == ("success", None)
-    assert ask(c["audio_url"].removeprefix("http://testserver")).body == b"denoised bytes"
+    assert fetch(c["audio_url"].removeprefix("http://testserver")).body == b"denoised bytes"
     last = done.events.get(seq=done.seq).at
     assert datetime.fromisoformat(c["updated_at"]) == last.replace(
         microsecond=last.microsecond // 1000 * 1000

@@ -21,8 +21,8 @@ from denoise_relay.models import ApiKey
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
 from tests.db.api.calls import ROOT
-from tests.db.factories import fail, finish, say, stored_job
-from tests.db.requests import Answer, aask, ask
+from tests.db.factories import append_and_refresh, fail, finish, stored_job
+from tests.db.requests import Response, afetch, fetch
 
 
 @asynccontextmanager
@@ -50,10 +50,10 @@ def test_stream_of_an_ended_job_has_its_last_event_and_closes() -> None:
     done = finish(stored_job(api_key=key))
     failed = fail(stored_job(api_key=key), "No speech found")
 
-    async def scenario() -> list[Answer]:
+    async def scenario() -> list[Response]:
         async with feed_stopped_afterwards(), asyncio.timeout(10):
             return [
-                await aask(f"{ROOT}/{job.pk}/progress", headers={"x-api-key": secret})
+                await afetch(f"{ROOT}/{job.pk}/progress", headers={"x-api-key": secret})
                 for job in (done, failed)
             ]
 
@@ -65,7 +65,7 @@ def test_stream_of_an_ended_job_has_its_last_event_and_closes() -> None:
     (message,) = messages(well.body)
     assert message == {"stage": "done", "url": message["url"], "denoiseId": str(done.pk)}
     assert message["url"].startswith(f"http://testserver{ROOT}/{done.pk}/audio/denoised?sig=")
-    assert ask(message["url"].removeprefix("http://testserver")).body == b"denoised bytes"
+    assert fetch(message["url"].removeprefix("http://testserver")).body == b"denoised bytes"
     assert messages(badly.body) == [{"stage": "error", "message": "No speech found"}]
 
 
@@ -76,8 +76,10 @@ def test_progress_is_live_and_has_the_contracts_fields() -> None:
 
     async def publish_some() -> None:
         def write() -> None:
-            say(job, Fact(pct=15, message="Extracting audio"), status=Status.PROCESSING)
-            say(job, Fact(pct=62.5))
+            append_and_refresh(
+                job, Fact(pct=15, message="Extracting audio"), status=Status.PROCESSING
+            )
+            append_and_refresh(job, Fact(pct=62.5))
             fail(job, "Out of paper")
 
         await sync_to_async(write)()

@@ -11,7 +11,7 @@ from denoise_relay.api import signed_urls
 from denoise_relay.models import ApiKey, Job
 from tests.db.api.calls import ROOT, UNKNOWN_ID
 from tests.db.factories import finish, stored_job
-from tests.db.requests import ask
+from tests.db.requests import fetch
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def link(key: ApiKey) -> str:
 
 
 def test_link_needs_no_key_and_has_ranges(link: str) -> None:
-    answer = ask(link, headers={"range": "bytes=2-4"})
+    answer = fetch(link, headers={"range": "bytes=2-4"})
 
     assert (answer.status, answer.body) == (206, b"noi")
     assert answer["Content-Type"] == "audio/flac"
-    assert ask(link, method="HEAD")["Content-Length"] == str(len(b"denoised bytes"))
+    assert fetch(link, method="HEAD")["Content-Length"] == str(len(b"denoised bytes"))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_link_needs_no_key_and_has_ranges(link: str) -> None:
     ],
 )
 def test_forged_link_is_the_404_of_everything_unknown(link: str, forge: Any) -> None:
-    answer = ask(forge(link))
+    answer = fetch(forge(link))
 
     assert answer.status == 404
 
@@ -48,7 +48,7 @@ def test_forged_link_is_the_404_of_everything_unknown(link: str, forge: Any) -> 
 def test_expired_link_opens_nothing(link: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signed_urls, "LIFETIME_SECONDS", -1)
 
-    answer = ask(link)
+    answer = fetch(link)
 
     assert answer.status == 404
     assert answer.json()["errorCode"] == "40401"
@@ -57,4 +57,4 @@ def test_expired_link_opens_nothing(link: str, monkeypatch: pytest.MonkeyPatch) 
 def test_link_of_a_deleted_job_opens_nothing(link: str) -> None:
     Job.objects.all().delete()
 
-    assert ask(link).status == 404
+    assert fetch(link).status == 404

@@ -18,7 +18,7 @@ from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.db.factories import end, make_job
 from tests.db.jobs.test_validation import tone
 
@@ -53,8 +53,8 @@ def test_submit(published: list[int]) -> None:
     assert (first.file_name, first.size_bytes, first.is_video) == ("Talk.WAV", len(content), False)
     assert (second.file_name, second.is_video) == ("Holidays.mp4", True)
     assert Path(first.original.path).read_bytes() == content
-    assert [e.message for e in story(first.pk)] == ["Queued"]
-    assert [e.message for e in story(second.pk)] == ["Queued, 1 ahead"]
+    assert [e.message for e in checked_events(first.pk)] == ["Queued"]
+    assert [e.message for e in checked_events(second.pk)] == ["Queued, 1 ahead"]
     assert (second.seq, second.message) == (1, "Queued, 1 ahead")
     assert published == [1, 1]
 
@@ -72,7 +72,7 @@ def test_events_are_in_the_sites_language_not_the_persons(published: list[int]) 
         actions.cancel(job)
         assert translation.get_language() == "ar"
 
-    assert [event.message for event in story(job.pk)] == ["Queued", "Canceled."]
+    assert [event.message for event in checked_events(job.pk)] == ["Queued", "Canceled."]
 
 
 def test_no_file_is_left_of_a_job_that_could_not_be_made(
@@ -102,7 +102,7 @@ def test_cancel_fences_the_runner_off(published: list[int]) -> None:
     assert job.finished_at is not None
     assert leases.renew("me", {job.pk}, 60) == set()
     assert leases.claim("you", 9, 60) == []
-    assert [e.stage for e in story(job.pk)] == [Stage.PROCESSING, Stage.ERROR]
+    assert [e.stage for e in checked_events(job.pk)] == [Stage.PROCESSING, Stage.ERROR]
     assert published == [2]
 
 
@@ -148,4 +148,4 @@ async def test_a_retry_is_a_new_job_from_the_same_file(published: list[int]) -> 
     assert anew.original.name == job.original.name
     assert (anew.visitor, anew.file_name, anew.duration_seconds) == ("token", "voice.wav", 2.0)
     assert (anew.status, anew.epoch, anew.attempt) == ("queued", 0, 0)
-    assert [event.message for event in await database.call(story, anew.pk)] == ["Queued"]
+    assert [event.message for event in await database.call(checked_events, anew.pk)] == ["Queued"]

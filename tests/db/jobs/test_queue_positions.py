@@ -11,14 +11,14 @@ from denoise_relay.jobs import queue_positions
 from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
-from tests.db.checks import parallel, story
+from tests.db.checks import checked_events, parallel
 from tests.db.factories import end, make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def messages(job: Job) -> list[str]:
-    return [event.message for event in story(job.pk)]
+    return [event.message for event in checked_events(job.pk)]
 
 
 async def test_each_position_is_written_once() -> None:
@@ -85,4 +85,4 @@ def test_two_processes_write_each_position_once() -> None:
 
     parallel([lambda: asyncio.run(queue_positions.announce()) for _ in range(2)])
 
-    assert [len(story(job.pk)) for job in some] == [2] * 10
+    assert [len(checked_events(job.pk)) for job in some] == [2] * 10

@@ -8,7 +8,7 @@ from django.test import AsyncClient
 from denoise_relay.media import views as media_views
 from denoise_relay.models import Job
 from tests.db.media.recordings import CONTENT, SIZE, audio
-from tests.db.requests import Answer, ask
+from tests.db.requests import Response, fetch
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.db.requests import Answer, ask
 def test_range_is_partial_content(
     job: Job, client: AsyncClient, header: str, first: int, last: int
 ) -> None:
-    answer = ask(audio(job), client=client, headers={"range": header})
+    answer = fetch(audio(job), client=client, headers={"range": header})
 
     assert answer.status == 206
     assert answer.body == CONTENT[first : last + 1]
@@ -34,7 +34,7 @@ def test_range_is_partial_content(
 
 @pytest.mark.parametrize("header", ["bytes=0-1,4-5", "bytes=9-3", "seconds=0-1", "nonsense"])
 def test_range_that_is_not_served_is_ignored(job: Job, client: AsyncClient, header: str) -> None:
-    answer = ask(audio(job), client=client, headers={"range": header})
+    answer = fetch(audio(job), client=client, headers={"range": header})
 
     assert answer.status == 200
     assert answer.body == CONTENT
@@ -42,7 +42,7 @@ def test_range_that_is_not_served_is_ignored(job: Job, client: AsyncClient, head
 
 @pytest.mark.parametrize("header", [f"bytes={SIZE}-", "bytes=-0"])
 def test_range_outside_is_refused_with_the_size(job: Job, client: AsyncClient, header: str) -> None:
-    answer = ask(audio(job), client=client, headers={"range": header})
+    answer = fetch(audio(job), client=client, headers={"range": header})
 
     assert answer.status == 416
     assert answer["Content-Range"] == f"bytes */{SIZE}"
@@ -50,11 +50,11 @@ def test_range_outside_is_refused_with_the_size(job: Job, client: AsyncClient, h
 
 
 def test_if_range_continues_the_same_file_only(job: Job, client: AsyncClient) -> None:
-    etag = ask(audio(job), client=client)["ETag"]
+    etag = fetch(audio(job), client=client)["ETag"]
     ranged = {"range": "bytes=5-9"}
 
-    same = ask(audio(job), client=client, headers={**ranged, "if-range": etag})
-    other = ask(audio(job), client=client, headers={**ranged, "if-range": '"other"'})
+    same = fetch(audio(job), client=client, headers={**ranged, "if-range": etag})
+    other = fetch(audio(job), client=client, headers={**ranged, "if-range": '"other"'})
 
     assert (same.status, same.body) == (206, CONTENT[5:10])
     assert (other.status, other.body) == (200, CONTENT)
@@ -66,8 +66,8 @@ def test_open_range_of_a_large_file_comes_in_parts_unless_saved(
     monkeypatch.setattr(media_views, "PARTS_FROM_BYTES", 500)
     monkeypatch.setattr(media_views, "PART_BYTES", 300)
 
-    def get(query: str, header: str) -> Answer:
-        return ask(f"{audio(job)}{query}", client=client, headers={"range": header})
+    def get(query: str, header: str) -> Response:
+        return fetch(f"{audio(job)}{query}", client=client, headers={"range": header})
 
     part = get("", "bytes=0-")
     assert part["Content-Range"] == f"bytes 0-299/{SIZE}"
@@ -75,4 +75,4 @@ def test_open_range_of_a_large_file_comes_in_parts_unless_saved(
     assert get("", "bytes=900-")["Content-Range"] == f"bytes 900-{SIZE - 1}/{SIZE}"
     assert get("", "bytes=0-999")["Content-Range"] == f"bytes 0-999/{SIZE}"
     assert get("?download=1", "bytes=0-")["Content-Range"] == f"bytes 0-{SIZE - 1}/{SIZE}"
-    assert ask(audio(job), client=client).body == CONTENT
+    assert fetch(audio(job), client=client).body == CONTENT

@@ -18,7 +18,7 @@ from denoise_relay.media.views import recording_response
 from denoise_relay.models import Job
 from tests.db.factories import finish, stored_job
 from tests.db.media.recordings import CONTENT, audio
-from tests.db.requests import ask
+from tests.db.requests import fetch
 
 
 class _Remote(Storage):
@@ -61,7 +61,7 @@ def test_file_of_an_object_store_is_fetched_there(
     _use_storage(settings, _Bucket)
     job = stored_job(CONTENT, owner=owner)
 
-    answer = ask(audio(job), client=client)
+    answer = fetch(audio(job), client=client)
 
     assert answer.status == 302
     assert answer["Location"].startswith("https://bucket.example/denoise/")
@@ -74,7 +74,7 @@ def test_storage_with_neither_path_nor_url_of_its_own_is_streamed(
     _use_storage(settings, _Remote)
     job = stored_job(CONTENT, owner=owner)
 
-    answer = ask(audio(job), client=client, headers={"range": "bytes=3-5"})
+    answer = fetch(audio(job), client=client, headers={"range": "bytes=3-5"})
 
     assert (answer.status, answer.body) == (206, CONTENT[3:6])
 
@@ -88,7 +88,7 @@ def test_result_that_stays_upstream_is_fetched_there(
     job = finish(stored_job(owner=owner))
     Job.objects.filter(pk=job.pk).update(result="", result_url=url)
 
-    answer = ask(audio(job, "denoised"), client=client)
+    answer = fetch(audio(job, "denoised"), client=client)
 
     assert answer.status == status
     assert answer.headers.get("Location", url) == url

@@ -12,11 +12,11 @@ from denoise_relay import access
 from denoise_relay.models import Job, media_storage
 from tests.db.factories import stored_job
 from tests.db.media.recordings import CONTENT, SIZE, audio
-from tests.db.requests import ask
+from tests.db.requests import fetch
 
 
 def test_whole_file_has_its_headers(job: Job, client: AsyncClient) -> None:
-    answer = ask(audio(job), client=client)
+    answer = fetch(audio(job), client=client)
 
     assert answer.status == 200
     assert answer.body == CONTENT
@@ -32,7 +32,7 @@ def test_whole_file_has_its_headers(job: Job, client: AsyncClient) -> None:
 
 
 def test_denoised_is_the_result_with_its_own_file_name(job: Job, client: AsyncClient) -> None:
-    answer = ask(audio(job, "denoised"), client=client)
+    answer = fetch(audio(job, "denoised"), client=client)
 
     assert answer.body == CONTENT[::-1]
     assert answer["Content-Type"] == "audio/flac"
@@ -44,7 +44,7 @@ def test_download_is_an_attachment_with_the_persons_own_name(
 ) -> None:
     job = stored_job(CONTENT, owner=owner, file_name='مقابلة "1".mp3')
 
-    answer = ask(f"{audio(job)}?download=1", client=client)
+    answer = fetch(f"{audio(job)}?download=1", client=client)
 
     assert answer["Content-Type"] == "audio/mpeg"
     assert answer["Content-Disposition"] == (
@@ -53,7 +53,7 @@ def test_download_is_an_attachment_with_the_persons_own_name(
 
 
 def test_head_has_the_headers_of_the_whole_file(job: Job, client: AsyncClient) -> None:
-    answer = ask(audio(job), client=client, method="HEAD", headers={"range": "bytes=0-1"})
+    answer = fetch(audio(job), client=client, method="HEAD", headers={"range": "bytes=0-1"})
 
     assert answer.status == 200
     assert answer["Content-Length"] == str(SIZE)
@@ -62,18 +62,18 @@ def test_head_has_the_headers_of_the_whole_file(job: Job, client: AsyncClient) -
 
 
 def test_known_file_is_not_sent_again(job: Job, client: AsyncClient) -> None:
-    etag = ask(audio(job), client=client)["ETag"]
+    etag = fetch(audio(job), client=client)["ETag"]
 
-    answer = ask(audio(job), client=client, headers={"if-none-match": f'"x", {etag}'})
+    answer = fetch(audio(job), client=client, headers={"if-none-match": f'"x", {etag}'})
 
     assert answer.status == 304
     assert answer.body == b""
     assert answer["ETag"] == etag
-    assert ask(audio(job, "denoised"), client=client)["ETag"] != etag
+    assert fetch(audio(job, "denoised"), client=client)["ETag"] != etag
 
 
 def test_other_methods_are_refused(job: Job, client: AsyncClient) -> None:
-    answer = ask(audio(job), client=client, method="POST")
+    answer = fetch(audio(job), client=client, method="POST")
 
     assert answer.status == 405
     assert answer["Allow"] == "GET, HEAD"
@@ -86,11 +86,11 @@ def test_unknown_forbidden_and_unfinished_get_the_same_answer(
     vanished = stored_job(owner=job.owner)
     media_storage().delete(vanished.original.name)
     answers = [
-        ask(f"/jobs/{uuid4()}/audio/original/", client=client),
-        ask(audio(job)),
-        ask(audio(job, "stems"), client=client),
-        ask(audio(pending, "denoised"), client=client),
-        ask(audio(vanished), client=client),
+        fetch(f"/jobs/{uuid4()}/audio/original/", client=client),
+        fetch(audio(job)),
+        fetch(audio(job, "stems"), client=client),
+        fetch(audio(pending, "denoised"), client=client),
+        fetch(audio(vanished), client=client),
     ]
 
     assert [answer.status for answer in answers] == [404] * len(answers)
@@ -102,11 +102,11 @@ def test_staff_listen_by_model_permission(job: Job) -> None:
     staff = User.objects.create_user("staff", is_staff=True)
     client = AsyncClient()
     client.force_login(staff)
-    assert ask(audio(job), client=client).status == 404
+    assert fetch(audio(job), client=client).status == 404
 
     staff.user_permissions.add(Permission.objects.get(codename="view_job"))
 
-    assert ask(audio(job), client=client).status == 200
+    assert fetch(audio(job), client=client).status == 200
 
 
 def test_api_key_and_visitor_listen_to_their_own(job: Job) -> None:
@@ -115,8 +115,8 @@ def test_api_key_and_visitor_listen_to_their_own(job: Job) -> None:
     theirs = stored_job(CONTENT, api_key=key)
     headers = {"x-api-key": secret}
 
-    assert ask(audio(theirs), headers=headers).body == CONTENT
-    assert ask(audio(job), headers=headers).status == 404
+    assert fetch(audio(theirs), headers=headers).body == CONTENT
+    assert fetch(audio(job), headers=headers).status == 404
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_type_follows_the_extension_and_is_never_a_page(
 ) -> None:
     job = stored_job(b"<script>", owner=owner, file_name=name)
 
-    assert ask(audio(job), client=client)["Content-Type"] == content_type
+    assert fetch(audio(job), client=client)["Content-Type"] == content_type

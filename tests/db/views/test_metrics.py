@@ -31,7 +31,7 @@ from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database, metrics
 from denoise_relay.views import metrics as view
 from tests.db.factories import append, end, make_job
-from tests.db.requests import Answer, aask, ask
+from tests.db.requests import Response, afetch, fetch
 from tests.waiting import eventually
 
 
@@ -62,8 +62,8 @@ def value(name: str, **labels: str) -> float:
     return metrics.REGISTRY.get_sample_value(f"denoise_relay_{name}", labels) or 0.0
 
 
-def read(client: Client | None = None, **kwargs: Any) -> Answer:
-    return ask("/metrics", client=client or Client(), **kwargs)
+def read(client: Client | None = None, **kwargs: Any) -> Response:
+    return fetch("/metrics", client=client or Client(), **kwargs)
 
 
 @pytest.mark.django_db
@@ -264,10 +264,10 @@ async def test_watchers_are_the_feeds(the_feed: Feed) -> None:
     mailboxes = [Mailbox(), Mailbox()]
     for mailbox in mailboxes:
         the_feed.watch(job.pk, mailbox)
-    await aask("/metrics", client=Client())
+    await afetch("/metrics", client=Client())
     assert value("watchers") == 2
     the_feed.unwatch(job.pk, mailboxes[0])
-    await aask("/metrics", client=Client())
+    await afetch("/metrics", client=Client())
     assert value("watchers") == 1
 
 

@@ -27,7 +27,7 @@ def make_job(**columns: Any) -> Job:
 
 
 def append(job: Job, fact: Fact | None, *, epoch: int | None = None, **changes: Any) -> Outcome:
-    """Append one event, under the object's own epoch if none is given. Does not refresh it."""
+    """Append one event, under the object's own epoch by default. Does not refresh the object."""
     number = job.epoch if epoch is None else epoch
     (outcome,) = append_entries([Entry(job=job.pk, epoch=number, fact=fact, changes=changes)])
     return outcome

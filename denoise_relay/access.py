@@ -125,10 +125,10 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 
 
 async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
-    """The viewer, with a visitor token if they are anonymous.
+    """The viewer; an anonymous one gets a visitor token if they have none.
 
     A new token is stored in the session, so the response sets a session cookie. Call this only
-    when the viewer gives us something to keep.
+    when the viewer sends a file.
     """
     if viewer.logged_in_user or viewer.visitor:
         return viewer
@@ -138,7 +138,7 @@ async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
 
 
 def upload_owner(viewer: Viewer) -> str:
-    """Name of the only one who may continue an upload: the user, else the anonymous visitor.
+    """Identifies who owns an upload and alone may continue it: the user, else the visitor.
 
     "" for an anonymous viewer without a token, who has no uploads.
     """

@@ -19,8 +19,8 @@ from denoise_relay.events import Event, Stage
 from denoise_relay.frames import json_number, timestamp
 from denoise_relay.models import Job, StatusChoices
 
-#: Path of the WebSocket that watches many jobs; with a job's id behind it, of the one that
-#: watches this job. `routing` builds its routes from it.
+#: Path of the WebSocket that watches many jobs; the one for a single job adds the job's id.
+#: `routing` builds its routes from it.
 SHARED_SOCKET = "/ws/denoise/"
 
 #: Builds the URL of a recording stored here from the job's id and `original` or `denoised`.

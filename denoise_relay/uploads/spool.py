@@ -128,7 +128,7 @@ def create(owner: str, name: str, length: int, metadata: str = "") -> ResumableU
         expires=time.time() + relay_settings().UPLOAD_EXPIRE_SECONDS,
         metadata=metadata,
     )
-    # The part file first: `find` needs both, and expects it where it finds the other.
+    # The part file first: a JSON file without one would be an upload that cannot continue.
     _path(upload.id, "part").touch(mode=0o600, exist_ok=False)
     # Written under another name and then renamed, so that the file appears complete.
     draft = where / f"{upload.id}.{secrets.token_hex(4)}.draft"

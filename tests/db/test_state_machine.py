@@ -181,7 +181,7 @@ class Relay(RuleBasedStateMachine):
         self._finish(self.leases[-1 - which % len(self.leases)], well)
 
     @rule()
-    def announce_places(self) -> None:
+    def update_positions(self) -> None:
         queue_positions._update_positions()
 
     # --- The bell: each message may be lost, doubled, late, out of order -------------------

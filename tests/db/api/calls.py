@@ -12,5 +12,5 @@ UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def call(path: str, secret: str, **kwargs: Any) -> Response:
-    """`ask` with the key's secret in the header."""
+    """`fetch` with the key's secret in the header."""
     return fetch(path, headers={"x-api-key": secret, **kwargs.pop("headers", {})}, **kwargs)

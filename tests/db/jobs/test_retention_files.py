@@ -29,19 +29,19 @@ def test_retry_keeps_the_file_of_its_deleted_job() -> None:
     assert again.retry_of is None
     assert exists(again.original.name) == [True]
     assert "Kept 1 files that retries still use." in output
-    # Nor does the sweep take it for an orphan, although the job in its name is gone.
+    # Nor is it deleted as an orphan, although the job in its name is gone.
     os.utime(again.original.path, (0, 0))
     assert "0 orphaned files" in prune("--days", "30")
     assert exists(again.original.name) == [True]
-    # With the last job that names it, it goes.
+    # It is deleted with the last job that names it.
     aged(fail(again, "No again."), 40)
     prune("--days", "30")
     assert exists(job.original.name) == [False]
 
 
-def test_orphans_go_when_they_are_old_and_strangers_stay() -> None:
+def test_old_orphans_are_deleted_and_other_files_kept() -> None:
     old, young = orphan(days=1.1), orphan(days=0.9)
-    strangers = [
+    others = [
         orphan(9, "denoise/readme.txt"),
         orphan(9, f"denoise/{'a' * 32}/notes.txt"),
         orphan(9, f"denoise/uploads/{'a' * 32}.part"),
@@ -52,7 +52,7 @@ def test_orphans_go_when_they_are_old_and_strangers_stay() -> None:
         os.utime(file.path, (0, 0))
     assert "1 orphaned files" in prune("--days", "30")
     assert exists(old) == [False]
-    assert all(exists(young, *strangers, named.original.name, named.result.name))
+    assert all(exists(young, *others, named.original.name, named.result.name))
 
 
 class Stubborn(FileSystemStorage):
@@ -95,10 +95,10 @@ def test_storage_that_cannot_list_is_no_error(settings: Settings) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_retry_during_a_prune_finds_its_file_or_fails() -> None:
-    """The retry's row refers to its job, so the database puts the two in an order."""
+    """The retry's row refers to its job, so the database lets one wait for the other."""
     job = aged(fail(stored_job(), "No."), 40)
     with transaction.atomic():
-        # The prune has locked and looked, and is about to delete.
+        # The prune has locked and read, and is about to delete.
         batch = retention._next_batch("default", timezone.now(), None)
         assert [found.pk for found in batch] == [job.pk]
         assert retention._files("default", batch) == ([job.original.name], set())
@@ -125,7 +125,7 @@ def test_retry_during_a_prune_finds_its_file_or_fails() -> None:
 
 def _someone_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
-        # Within a transaction PostgreSQL shows what it saw first.
+        # Within a transaction, PostgreSQL repeats its first answer.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         row = cursor.fetchone()

@@ -173,7 +173,7 @@ async def test_another_name_keeps_the_extension(name: str | None, shown: str) ->
 
 
 async def test_many_files_at_once_are_all_validated() -> None:
-    """Probes are child processes: more at a time than cores would only time out together."""
+    """Probes are child processes: with more at a time than cores, all would time out."""
     async with asyncio.timeout(50):
         found = await asyncio.gather(
             *(validation.validate(ContentFile(tone(), f"{n}.wav")) for n in range(8))

@@ -115,7 +115,7 @@ def test_bad_parts_change_nothing(client: Client, small_parts: None) -> None:
     assert offset_of(client, url) == 0
 
 
-def test_delete_deletes(client: Client) -> None:
+def test_delete_removes_the_upload(client: Client) -> None:
     url = create_upload(client)
     assert client.delete(url, headers=TUS).status_code == 204
     assert client.head(url, headers=TUS).status_code == 404

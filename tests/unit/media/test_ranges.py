@@ -38,11 +38,11 @@ positions = st.integers(min_value=0, max_value=2**41)
         ("bytes=0-" + "9" * 5000, 0, 9999),
     ],
 )
-def test_range_is_read(header: str, first: int, last: int) -> None:
-    span = parse_range(header, SIZE)
+def test_range_is_parsed(header: str, first: int, last: int) -> None:
+    found = parse_range(header, SIZE)
 
-    assert span is not None
-    assert (span.first, span.last) == (first, last)
+    assert found is not None
+    assert (found.first, found.last) == (first, last)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_closed_range_is_what_both_sides_have_in_common(size: int, first: int, l
         with pytest.raises(RangeNotSatisfiable):
             parse_range(header, size)
     else:
-        span = parse_range(header, size)
-        assert span == ByteRange(first=first, last=min(last, size - 1))
+        found = parse_range(header, size)
+        assert found == ByteRange(first=first, last=min(last, size - 1))
 
 
 @given(size=sizes.filter(bool), first=positions)
@@ -100,36 +100,36 @@ def test_open_range_reaches_the_end(size: int, first: int) -> None:
         with pytest.raises(RangeNotSatisfiable):
             parse_range(f"bytes={first}-", size)
     else:
-        span = parse_range(f"bytes={first}-", size)
-        assert span == ByteRange(first=first, last=size - 1, open_ended=True)
+        found = parse_range(f"bytes={first}-", size)
+        assert found == ByteRange(first=first, last=size - 1, open_ended=True)
 
 
 @given(size=sizes.filter(bool), length=positions.filter(bool))
 def test_suffix_is_the_end_of_the_file(size: int, length: int) -> None:
-    span = parse_range(f"bytes=-{length}", size)
+    found = parse_range(f"bytes=-{length}", size)
 
-    assert span is not None
-    assert span.last == size - 1
-    assert span.length == min(length, size)
+    assert found is not None
+    assert found.last == size - 1
+    assert found.length == min(length, size)
 
 
 @given(header=st.text(max_size=60) | st.from_regex(r"bytes=[0-9, \t-]{0,20}"), size=sizes)
-def test_any_header_gives_a_span_inside_the_file_or_none(header: str, size: int) -> None:
+def test_any_header_gives_a_range_inside_the_file_or_none(header: str, size: int) -> None:
     try:
-        span = parse_range(header, size)
+        found = parse_range(header, size)
     except RangeNotSatisfiable:
         return
-    assert span is None or 0 <= span.first <= span.last < size
+    assert found is None or 0 <= found.first <= found.last < size
 
 
 @given(first=positions, extra=positions, length=positions.filter(bool))
-def test_shortened_span_keeps_its_beginning(first: int, extra: int, length: int) -> None:
-    span = ByteRange(first=first, last=first + extra, open_ended=True)
+def test_shortened_range_keeps_its_beginning(first: int, extra: int, length: int) -> None:
+    found = ByteRange(first=first, last=first + extra, open_ended=True)
 
-    shorter = span.at_most(length)
+    shorter = found.at_most(length)
 
     assert shorter.first == first
-    assert shorter.length == min(length, span.length)
+    assert shorter.length == min(length, found.length)
 
 
 ETAG = '"abc"'

@@ -11,32 +11,21 @@ from django.test import Client
 
 from denoise_relay import access
 from denoise_relay.uploads import spool
-from tests.db.uploads.tus_requests import (
-    HALF,
-    TUS,
-    WAV,
-    create_upload,
-    metadata,
-    offset_of,
-    patch,
-    post_upload,
-    spool_files,
-    upload_id,
-    viewer_of,
-)
+from tests.db.uploads import tus_requests as tus
+from tests.db.uploads.tus_requests import HALF, TUS, WAV
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
 
 def test_every_answer_has_the_protocol_version(client: Client) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     for answer in (
         client.options("/uploads/"),
         client.options(url),
         client.head(url, headers=TUS),
         client.head("/uploads/nothing/", headers=TUS),
         client.get(url, headers=TUS),
-        patch(client, url, 7, b"x"),
+        tus.patch(client, url, 7, b"x"),
     ):
         assert answer["Tus-Resumable"] == "1.0.0"
         assert answer["Cache-Control"] == "no-store"
@@ -54,35 +43,35 @@ def test_options_list_the_extensions(client: Client) -> None:
 def test_other_versions_are_refused_before_anything_else(
     client: Client, version: str | None
 ) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     headers = {"Tus-Resumable": version} if version else {}
     for method in ("head", "patch", "delete"):
         answer = getattr(client, method)(url, headers=headers)
         assert (answer.status_code, answer["Tus-Version"]) == (412, "1.0.0")
     assert client.post("/uploads/", headers=headers).status_code == 412
-    assert offset_of(client, url) == 0
+    assert tus.offset_of(client, url) == 0
 
 
 def test_head_repeats_what_was_declared(client: Client) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     answer = client.head(url, headers=TUS)
     assert answer["Upload-Length"] == str(len(WAV))
-    assert answer["Upload-Metadata"] == metadata("talk.wav")
+    assert answer["Upload-Metadata"] == tus.metadata("talk.wav")
     assert answer["Upload-Expires"].endswith("GMT")
     assert answer.content == b""
 
 
 @pytest.mark.parametrize("length", ["", "-1", "0", "1.5", "x", "9" * 30, "١٢"])
 def test_invalid_lengths_are_refused(client: Client, length: str) -> None:
-    assert post_upload(client, length=length).status_code == 400
-    assert spool_files() == []
+    assert tus.post_upload(client, length=length).status_code == 400
+    assert tus.spool_files() == []
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_comes(client: Client) -> None:
-    answer = post_upload(client, length=200 * 1024 * 1024 + 1)
+    answer = tus.post_upload(client, length=200 * 1024 * 1024 + 1)
     assert answer.status_code == 413
     assert answer.json()["errors"][0]["code"] == "too_large"
-    assert spool_files() == []
+    assert tus.spool_files() == []
 
 
 @pytest.mark.parametrize(
@@ -96,106 +85,106 @@ def test_invalid_metadata_is_refused(client: Client, sent: str) -> None:
 
 @pytest.mark.parametrize("wrong", [HALF - 1, HALF + 1, 0])
 def test_a_wrong_offset_changes_nothing(client: Client, wrong: int) -> None:
-    url = create_upload(client)
-    patch(client, url, 0, WAV[:HALF])
-    answer = patch(client, url, wrong, b"xx")
+    url = tus.create_upload(client)
+    tus.patch(client, url, 0, WAV[:HALF])
+    answer = tus.patch(client, url, wrong, b"xx")
     assert (answer.status_code, answer["Upload-Offset"]) == (409, str(HALF))
-    assert offset_of(client, url) == HALF
+    assert tus.offset_of(client, url) == HALF
 
 
 def test_bad_parts_change_nothing(client: Client, small_parts: None) -> None:
-    url = create_upload(client)
-    assert patch(client, url, "x", b"xx").status_code == 400
-    assert patch(client, url, "-1", b"xx").status_code == 400
-    assert patch(client, url, 0, b"x" * (HALF + 2)).status_code == 413
-    assert patch(client, url, len(WAV) - 1, b"xx").status_code == 400
+    url = tus.create_upload(client)
+    assert tus.patch(client, url, "x", b"xx").status_code == 400
+    assert tus.patch(client, url, "-1", b"xx").status_code == 400
+    assert tus.patch(client, url, 0, b"x" * (HALF + 2)).status_code == 413
+    assert tus.patch(client, url, len(WAV) - 1, b"xx").status_code == 400
     wrong_type = client.patch(url, b"xx", headers={**TUS, "Upload-Offset": "0"})
     assert wrong_type.status_code == 415
-    assert patch(client, url, 0, b"xx", Content_Length="").status_code == 411
-    assert offset_of(client, url) == 0
+    assert tus.patch(client, url, 0, b"xx", Content_Length="").status_code == 411
+    assert tus.offset_of(client, url) == 0
 
 
 def test_delete_removes_the_upload(client: Client) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     assert client.delete(url, headers=TUS).status_code == 204
     assert client.head(url, headers=TUS).status_code == 404
-    assert patch(client, url, 0, b"x").status_code == 404
-    assert spool_files() == []
+    assert tus.patch(client, url, 0, b"x").status_code == 404
+    assert tus.spool_files() == []
 
 
 @pytest.mark.parametrize("method", ["get", "put", "post"])
 def test_other_methods_get_the_allowed_ones(client: Client, method: str) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     answer = getattr(client, method)(url, headers=TUS)
     assert (answer.status_code, answer["Allow"]) == (405, "DELETE, HEAD, OPTIONS, PATCH")
     assert client.get("/uploads/", headers=TUS).status_code == 405
 
 
 def test_a_post_may_stand_for_patch_and_delete(client: Client) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
     kind = "application/offset+octet-stream"
     headers = {**TUS, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
     assert client.post(url, b"abc", content_type=kind, headers=headers).status_code == 204
-    assert offset_of(client, url) == 3
+    assert tus.offset_of(client, url) == 3
     headers = {**TUS, "X-HTTP-Method-Override": "DELETE"}
     assert client.get(url, headers=headers).status_code == 405
     assert client.post(url, headers=headers).status_code == 204
-    assert spool_files() == []
+    assert tus.spool_files() == []
 
 
 def test_requests_of_other_sites_are_refused() -> None:
     strict = Client(enforce_csrf_checks=True)
-    assert post_upload(strict).status_code == 403
+    assert tus.post_upload(strict).status_code == 403
     strict.get("/")
     token = strict.cookies["csrftoken"].value
     headers = {**TUS, "Upload-Length": "3", "X-CSRFToken": token}
     url = strict.post("/uploads/", headers=headers)["Location"]
-    assert patch(strict, url, 0, b"abc").status_code == 403
-    assert patch(strict, url, 0, b"abc", X_CSRFToken=token).status_code == 204
+    assert tus.patch(strict, url, 0, b"abc").status_code == 403
+    assert tus.patch(strict, url, 0, b"abc", X_CSRFToken=token).status_code == 204
     assert strict.delete(url, headers=TUS).status_code == 403
     override = {**TUS, "X-HTTP-Method-Override": "DELETE"}
     assert strict.get(url, headers=override).status_code == 405
-    assert offset_of(strict, url) == 3
+    assert tus.offset_of(strict, url) == 3
 
 
 def test_unfinished_uploads_of_one_visitor_are_bounded(client: Client) -> None:
-    urls = [create_upload(client) for _ in range(spool.OPEN_UPLOADS)]
-    answer = post_upload(client)
+    urls = [tus.create_upload(client) for _ in range(spool.OPEN_UPLOADS)]
+    answer = tus.post_upload(client)
     assert (answer.status_code, answer["Retry-After"]) == (429, "60")
     assert answer.json()["errors"][0]["message"]
-    assert post_upload(Client()).status_code == 201
+    assert tus.post_upload(Client()).status_code == 201
     client.delete(urls[0], headers=TUS)
-    assert post_upload(client).status_code == 201
+    assert tus.post_upload(client).status_code == 201
 
 
 def test_a_full_disk_is_reported_before_the_file_comes(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "SPARE_BYTES", 2**60)
-    answer = post_upload(client)
+    answer = tus.post_upload(client)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (507, "no_space")
 
 
 def test_a_disk_that_fills_up_keeps_what_fitted(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = create_upload(client)
+    url = tus.create_upload(client)
 
     def full(*_args: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr(spool, "append", full)
-        assert patch(client, url, 0, WAV).status_code == 507
-    assert patch(client, url, 0, WAV).status_code == 204
+        assert tus.patch(client, url, 0, WAV).status_code == 507
+    assert tus.patch(client, url, 0, WAV).status_code == 204
 
 
 def test_an_upload_that_ends_while_a_request_comes_for_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between opening the file and locking it, another request has finished with it."""
-    url = create_upload(client)
-    upload = spool.find(access.upload_owner(viewer_of(client)), upload_id(url))
+    url = tus.create_upload(client)
+    upload = spool.find(access.upload_owner(tus.viewer_of(client)), tus.upload_id(url))
     lock = fcntl.flock
 
     def late(*args: Any) -> None:
@@ -204,5 +193,5 @@ def test_an_upload_that_ends_while_a_request_comes_for_it(
         lock(*args)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    assert patch(client, url, 0, WAV).status_code == 404
-    assert spool_files() == []
+    assert tus.patch(client, url, 0, WAV).status_code == 404
+    assert tus.spool_files() == []

@@ -1,7 +1,8 @@
-"""Who may see and do what: one policy for page, WebSocket, SSE, JSON, API and media.
+"""Who sends a request and which jobs they may see or change: one policy for pages, WebSockets,
+SSE, JSON, the API and recordings.
 
-What you may not see answers exactly like what does not exist. Sites replace
-`default_policy` through `DENOISE_RELAY["ACCESS_POLICY"]`.
+A job that a viewer may not see gets the same answer as a job that does not exist. Sites
+replace `default_policy` through `DENOISE_RELAY["ACCESS_POLICY"]`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -26,25 +27,29 @@ from denoise_relay.runtime import database
 
 Action = Literal["view", "change"]
 API_KEY_HEADER = "x-api-key"
+#: Session entry that holds the token of an anonymous visitor. The session's own key would not
+#: do: Django changes it at login, and a visitor keeps their jobs after that.
 SESSION_KEY = "denoise_relay_visitor"
-"""Where the anonymous visitor's token lies in the session. A token of our own, because
-Django changes the session's key at login, and jobs should still be theirs then."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:
-    """Who asks: a user (maybe anonymous), a visitor's token, an API key, or several of them."""
+    """Who sends a request: a user, an anonymous visitor, an API key, or several of them at once."""
 
     user: AbstractBaseUser | AnonymousUser
+    #: Token of this session's anonymous visitor, kept after login; "" when there is none.
     visitor: str = ""
     api_key: ApiKey | None = None
 
+    @property
+    def logged_in_user(self) -> AbstractBaseUser | None:
+        """The user who is logged in, or None."""
+        return self.user if self.user.is_authenticated else None
+
 
 def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
-    """Its owner, the anonymous session or the API key that brought it, the owner's keys, and staff.
-
-    Staff need the model permission of the action: `view_job` or `change_job`.
-    """
+    """Allow the owner, the anonymous visitor or API key that submitted the job, the owner's API
+    keys, and staff with the model permission of the action (`view_job` or `change_job`)."""
     user = viewer.user
     if user.is_authenticated and job.owner_id is not None and job.owner_id == user.pk:
         return True
@@ -61,13 +66,13 @@ def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
 
 
 def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
-    """Ask the site's policy."""
+    """Whether the site's policy allows this."""
     policy = import_string(relay_settings().ACCESS_POLICY)
     return bool(policy(viewer, job, action))
 
 
 def get_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job:
-    """The job, or `Http404` alike for what is unknown and what is not allowed."""
+    """Return the job; raises the same `Http404` for an unknown job and for a forbidden one."""
     job = Job.objects.select_related("owner", "api_key").filter(pk=job_id).first()
     if job is None or not allowed(viewer, job, action):
         raise Http404("No such job.")
@@ -75,12 +80,12 @@ def get_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job:
 
 
 async def aget_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job:
-    """`get_job` for async code: the policy may use the ORM."""
+    """`get_job` for async code. In a thread, because the policy may use the ORM."""
     return await sync_to_async(get_job)(viewer, job_id, action)
 
 
 def jobs_of(viewer: Viewer) -> QuerySet[Job]:
-    """The viewer's own jobs, newest first (what "my jobs" lists; staff see all in the admin)."""
+    """The viewer's own jobs, newest first. Staff find all jobs in the admin."""
     mine = Q(pk__in=[])
     if viewer.user.is_authenticated:
         mine |= Q(owner=viewer.user.pk)
@@ -94,59 +99,61 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
 
 
 async def viewer_of(request: HttpRequest) -> Viewer:
-    """Who sends this HTTP request."""
+    """Who sends this HTTP request. Creates no session and no visitor."""
     user = await request.auser() if hasattr(request, "auser") else AnonymousUser()
     visitor = await request.session.aget(SESSION_KEY, "") if hasattr(request, "session") else ""
-    key = await api_key_of(request.headers.get(API_KEY_HEADER, ""))
+    key = await aget_api_key(request.headers.get(API_KEY_HEADER, ""))
     return Viewer(user=user, visitor=visitor, api_key=key)
 
 
 async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens this WebSocket; `channels.auth.AuthMiddlewareStack` filled the scope."""
+    """Who opens this WebSocket. `channels.auth.AuthMiddlewareStack` must have filled the scope."""
     session: SessionBase | None = scope.get("session")
     header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
 
     def read() -> Viewer:
-        # The session is lazy: reading it may ask the database.
+        # The session is loaded when it is first read, which may query the database.
         return Viewer(
             user=scope.get("user") or AnonymousUser(),
             visitor=session.get(SESSION_KEY, "") if session else "",
             api_key=get_api_key(header),
         )
 
-    # Sockets share one thread-sensitive thread, whose dead connection no request would close.
+    # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
+    # close a dead connection there.
     return await database.call(read)
 
 
-async def visitor_token(request: HttpRequest) -> str:
-    """The anonymous visitor's token, made and kept in the session when there is none."""
-    token: str = await request.session.aget(SESSION_KEY, "")
-    if not token:
-        token = secrets.token_urlsafe(32)
-        await request.session.aset(SESSION_KEY, token)
-    return token
+async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
+    """The viewer; an anonymous one gets a visitor token if they have none.
+
+    A new token is stored in the session, so the response sets a session cookie. Call this only
+    when the viewer sends a file.
+    """
+    if viewer.logged_in_user or viewer.visitor:
+        return viewer
+    token = secrets.token_urlsafe(32)
+    await request.session.aset(SESSION_KEY, token)
+    return replace(viewer, visitor=token)
 
 
 def upload_owner(viewer: Viewer) -> str:
-    """Who alone may go on with an upload: the user, else the visitor of this session.
-    Empty for a stranger, who has no uploads."""
-    if viewer.user.is_authenticated:
-        return f"user {viewer.user.pk}"
-    return visitor_owner(viewer.visitor)
+    """Identifies who owns an upload and alone may continue it: the user, else the visitor.
 
-
-def visitor_owner(token: str) -> str:
-    """`upload_owner` of an anonymous visitor."""
-    return f"visitor {token}" if token else ""
+    "" for an anonymous viewer without a token, who has no uploads.
+    """
+    if viewer.logged_in_user:
+        return f"user {viewer.logged_in_user.pk}"
+    return f"visitor {viewer.visitor}" if viewer.visitor else ""
 
 
 def digest(key: str) -> str:
-    """How a key is stored. A plain hash serves: keys are 256 random bits, not passwords."""
+    """Hash of a key as it is stored. Needs no salt and no slow hash: keys are 256 random bits."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def get_api_key(secret: str) -> ApiKey | None:
-    """The API key with this secret, or None when it is revoked or its user is no longer active."""
+    """The API key with this secret; None when unknown, revoked, or of a user who is inactive."""
     if not secret:
         return None
     query = ApiKey.objects.select_related("user")
@@ -154,13 +161,13 @@ def get_api_key(secret: str) -> ApiKey | None:
     return key if key is not None and (key.user is None or key.user.is_active) else None
 
 
-async def api_key_of(secret: str) -> ApiKey | None:
-    """`get_api_key` for async code of a request."""
+async def aget_api_key(secret: str) -> ApiKey | None:
+    """`get_api_key` for async views."""
     return await sync_to_async(get_api_key)(secret)
 
 
 def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:
-    """Make an API key and return its secret, which is shown this once."""
+    """Create an API key and return its secret, which cannot be shown again."""
     secret = f"dr_{secrets.token_urlsafe(32)}"
     ApiKey.objects.create(name=name, user=user, digest=digest(secret))  # type: ignore[misc]
     return secret

@@ -1,4 +1,4 @@
-"""The journal's tables. Rows are written by `journal`, `leases`, `jobs` and `media` only."""
+"""The tables of jobs, events and API keys. Only `journal` and `jobs` write jobs and events."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from denoise_relay.events import MESSAGE_LIMIT, Stage
+from denoise_relay.formats import extension_of
 from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 
 
 def _values(members: Iterable[StrEnum]) -> list[str]:
-    """Plain strings for constraints, so that migrations import none of our code."""
+    """Plain strings for constraints, so that migrations do not import the enums."""
     return sorted(member.value for member in members)
 
 
 def media_storage() -> Storage:
     """The storage alias `denoise_relay` where the site has one, else the default storage."""
-    # Asked for by name: one that is there but misconfigured must not pass for absent.
+    # Looked up by name: a storage that is misconfigured must raise, not count as absent.
     return storages["denoise_relay"] if "denoise_relay" in storages.backends else default_storage
 
 
 def media_name(job: Job, filename: str) -> str:
-    """A name nobody can guess; the person's own file name stays in the database."""
+    """A name for the storage that nobody can guess. The uploaded file's own name is in the row."""
     suffix = filename.rpartition(".")[2].lower()
     return f"denoise/{secrets.token_hex(16)}/{job.pk.hex}.{suffix}"
 
@@ -47,7 +48,7 @@ class StatusChoices(models.TextChoices):
 
 
 class ApiKey(models.Model):
-    """A key for the north API; only its SHA-256 is kept (keys have 256 random bits)."""
+    """A key for the API; only its SHA-256 is kept (keys have 256 random bits)."""
 
     name = models.CharField(_("name"), max_length=100)
     user = models.ForeignKey(
@@ -69,7 +70,8 @@ class Job(models.Model):
     """One file to denoise. `pct`, `stage`, `message` and `seq` mirror its latest event."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Who may see it: a user, an anonymous visitor's session token, or an API key.
+    # Who submitted it and may see it: a user, an anonymous visitor (a token in the session), or an
+    # API key.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -86,7 +88,7 @@ class Job(models.Model):
         "self", models.SET_NULL, null=True, blank=True, verbose_name=_("retry of")
     )
 
-    # The recording, as it came.
+    # The uploaded file.
     original = models.FileField(
         _("original"), upload_to=media_name, storage=media_storage, max_length=255
     )
@@ -103,22 +105,22 @@ class Job(models.Model):
     pct = models.FloatField(_("progress"), default=0.0)
     message = models.CharField(_("message"), max_length=MESSAGE_LIMIT, blank=True, default="")
     seq = models.PositiveIntegerField(default=0)
-    #: Jobs ahead in the queue when last counted; null once it has left the queue.
+    #: Jobs ahead of it in the queue when last counted; null outside the queue.
     ahead = models.PositiveIntegerField(null=True, blank=True)
 
-    # The outcome.
+    # The result: a file stored here, or the URL of one that stays upstream.
     result = models.FileField(
         _("result"), upload_to=media_name, storage=media_storage, max_length=255, blank=True
     )
     result_url = models.TextField(_("upstream result"), blank=True, default="")
     error_detail = models.TextField(_("error for staff"), blank=True, default="")
 
-    # What the runner must know after a crash.
+    # What a runner needs to continue after a crash.
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
     submitted_at = models.DateTimeField(_("submitted"), null=True, blank=True)
     upstream_id = models.CharField(_("upstream id"), max_length=64, blank=True, default="")
 
-    # The lease: who may write, until when, and the fencing number of that right.
+    # The lease: which supervisor may write, until when, and its fencing number.
     lease_owner = models.CharField(max_length=64, blank=True, default="")
     lease_until = models.DateTimeField(null=True, blank=True)
     epoch = models.PositiveIntegerField(default=0)
@@ -136,10 +138,10 @@ class Job(models.Model):
             models.Index(fields=["-created_at", "-id"], name="relay_job_newest"),
             models.Index(fields=["status", "-created_at"], name="relay_job_status"),
             models.Index(fields=["visitor", "-created_at"], name="relay_job_visitor"),
-            # Small for ever, however many jobs have ended: what supervisors look at each second.
+            # Supervisors query this each second. It stays small, however many jobs have ended.
             models.Index(
                 fields=["created_at", "id"],
-                # Not by status: SQLite cannot prove that bound parameters imply a list.
+                # Not by status: SQLite cannot prove that bound parameters are in a list.
                 condition=Q(finished_at__isnull=True),
                 name="relay_job_active",
             ),
@@ -170,13 +172,12 @@ class Job(models.Model):
 
     @property
     def extension(self) -> str:
-        """Lower-case, without the dot; empty when the name has none."""
-        _stem, dot, suffix = self.file_name.rpartition(".")
-        return suffix.lower() if dot else ""
+        """Extension of the uploaded file, in lower case and without the dot; "" if none."""
+        return extension_of(self.file_name)
 
 
 class Event(models.Model):
-    """One committed fact about a job, numbered by `seq` from 1 without holes."""
+    """One committed event of a job, numbered by `seq` from 1 without gaps."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="events")
     seq = models.PositiveIntegerField()

@@ -1,11 +1,11 @@
-"""A job as pages and JSON show it: links, words, names. Reads rows, writes none."""
+"""A job as pages and JSON show it: links, texts, file names. Reads rows, writes none."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,21 +15,21 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
-from denoise_relay.events import Stage
+from denoise_relay.events import Event, Stage
 from denoise_relay.frames import json_number, timestamp
 from denoise_relay.models import Job, StatusChoices
 
-#: Path of the WebSocket that watches many jobs; `routing` serves it.
+#: Path of the WebSocket that watches many jobs; the one for a single job adds the job's id.
+#: `routing` builds its routes from it.
 SHARED_SOCKET = "/ws/denoise/"
 
-
-#: Makes the URL of a recording from the job's id and `original` or `denoised`.
+#: Builds the URL of a recording stored here from the job's id and `original` or `denoised`.
 Link = Callable[[UUID, str], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobLinks:
-    """Where everything about one job is; paths on this site."""
+    """The URLs of one job, as paths on this site."""
 
     page: str
     status: str
@@ -37,14 +37,14 @@ class JobLinks:
     socket: str
     original: str
     denoised: str
-    #: The clean recording, saved under the person's own name for it.
+    #: `denoised` as a download, with a file name made from that of the original.
     download: str
     cancel: str
     retry: str
 
 
 def links_of(job: Job) -> JobLinks:
-    """The job's addresses; `denoised` is the upstream's own where results are passed through."""
+    """The job's URLs. `denoised` is the upstream's own URL where the result is not stored here."""
 
     def path(name: str, *more: str) -> str:
         return reverse(f"denoise_relay:{name}", args=[job.pk, *more])
@@ -55,7 +55,7 @@ def links_of(job: Job) -> JobLinks:
         events=path("events"),
         socket=f"{SHARED_SOCKET}{job.pk}/",
         original=path("audio", "original"),
-        denoised=denoised_url(job.pk, "" if job.result else job.result_url),
+        denoised=denoised_url(job.pk, upstream_url(job)),
         download=f"{path('audio', 'denoised')}?download=1",
         cancel=path("cancel"),
         retry=path("retry"),
@@ -63,28 +63,45 @@ def links_of(job: Job) -> JobLinks:
 
 
 def media_path(job_id: UUID, kind: str) -> str:
-    """Where this site's pages play a recording; "" in a worker whose URLconf has no pages."""
+    """Path of a recording on this site; "" in a worker whose URLconf does not include the pages."""
     try:
         return reverse("denoise_relay:audio", args=[job_id, kind])
     except NoReverseMatch:
         return ""
 
 
-def denoised_url(job_id: UUID, passed_through: str, link: Link = media_path) -> str:
-    """Where the clean recording of a done job is.
+def upstream_url(job: Job) -> str:
+    """The upstream's URL of a clean recording that is not stored here; "" if there is none."""
+    return "" if job.result else _web_url(job.result_url)
 
-    `passed_through` is the upstream's own URL, "" where the recording is stored here; then
-    `link` makes the URL. An upstream's text counts only when it is a web address, never
-    `javascript:`.
+
+def denoised_url(job_id: UUID, upstream_url: str, link: Link = media_path) -> str:
+    """URL of the clean recording of a done job.
+
+    This is `upstream_url` (of the job or of its `done` event) if it is a web URL. Otherwise the
+    recording is stored here, and `link` builds the URL.
     """
-    if urlsplit(passed_through).scheme in ("http", "https"):
-        return passed_through
-    return link(job_id, "denoised")
+    return _web_url(upstream_url) or link(job_id, "denoised")
+
+
+def with_denoised_url(event: Event, link: Link = media_path) -> Event:
+    """The event as viewers get it: with the URL of the clean recording if it is `done`."""
+    if event.stage is not Stage.DONE:
+        return event
+    return replace(event, url=denoised_url(event.job, event.url, link))
+
+
+def _web_url(text: str) -> str:
+    """The text if it is an http(s) URL, else "": an upstream must not send `javascript:`."""
+    return text if urlsplit(text).scheme in ("http", "https") else ""
 
 
 def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
-    """The body of the status endpoint. `at` is when its newest event was committed; times are
-    ISO 8601 in UTC, `duration_seconds` may be null, `url` is null until the job is done."""
+    """The body of the status endpoint.
+
+    `at` is when the job's newest event was committed. Times are ISO 8601 in UTC;
+    `duration_seconds` may be null; `url` is null until the job is done.
+    """
     links = links_of(job)
     return {
         "job": str(job.pk),
@@ -104,16 +121,16 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
 
 
 def denoised_name(job: Job) -> str:
-    """What the clean recording is called when it is saved: the person's name for it, marked."""
+    """File name of the clean recording as a download: the original's, with `-denoised`."""
     stem, dot, _extension = job.file_name.rpartition(".")
     suffix = (job.result.name or "").rpartition(".")[2] or "wav"
     return f"{stem if dot else job.file_name}-denoised.{suffix}"
 
 
 def element_texts(job: Job, *, title: bool) -> str:
-    """The words that `<denoise-job>` needs while it lives, as JSON; `{…}` are its to fill.
+    """The texts that the `<denoise-job>` element shows, as JSON; it fills in the `{…}`.
 
-    `title`: the page is about this job, and its title tells how far it is.
+    `title`: whether the element also updates the title of the page.
     """
     texts: dict[str, Any] = {
         "status": {choice.value: str(choice.label) for choice in StatusChoices},
@@ -134,12 +151,12 @@ def element_texts(job: Job, *, title: bool) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """Django's `filesizeformat` without a needless `.0`: 200 MB, 1.8 MB."""
+    """Django's `filesizeformat` without a trailing `.0`: 200 MB, 1.8 MB."""
     return re.sub(r"[.,٫]0(?=\D)", "", filesizeformat(size_bytes))
 
 
 def upload_texts(size_limit: str) -> str:
-    """The words that `<denoise-upload>` needs, as JSON; the refusals repeat `intake`'s."""
+    """The texts that the `<denoise-upload>` element shows, as JSON; errors as in `validation`."""
     return json.dumps(
         {
             "required": _("Choose a recording first."),
@@ -159,7 +176,8 @@ def upload_texts(size_limit: str) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """65.2 → `1:05`, 3661 → `1:01:01`; empty when unknown. As in the player's script."""
+    """Format a duration: 65.2 → `1:05`, 3661 → `1:01:01`, None → "". The player's script does the
+    same."""
     if seconds is None:
         return ""
     minutes, rest = divmod(int(seconds), 60)

@@ -1,4 +1,4 @@
-"""Who calls the API, and which jobs are theirs."""
+"""Authenticates API requests by their key and finds the jobs that a key may see."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBas
 KeyView = Callable[Concatenate[HttpRequest, ApiKey, P], Coroutine[Any, Any, HttpResponseBase]]
 
 
-def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
-    """Make an API view: these methods only, a valid key in `x-api-key`, errors as JSON.
+def require_api_key(*methods: str) -> Callable[[KeyView[P]], View[P]]:
+    """Make an API view that gets the request's key: 405 for other methods, 401 without a valid
+    key in `x-api-key`, 404 for `Http404`, all as JSON.
 
-    The session is not asked, and so no CSRF token either: a key is never sent by a browser
-    on its own.
+    The session is not used, so no CSRF token is needed: no browser sends a key by itself.
     """
 
     def decorate(view: KeyView[P]) -> View[P]:
@@ -37,7 +37,7 @@ def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
             if request.method not in methods:
                 allow = {"Allow": ", ".join(methods)}
                 return errors.error_response(errors.BAD_METHOD, "Method not allowed", headers=allow)
-            key = await access.api_key_of(request.headers.get(access.API_KEY_HEADER, ""))
+            key = await access.aget_api_key(request.headers.get(access.API_KEY_HEADER, ""))
             if key is None:
                 return errors.error_response(errors.UNAUTHORIZED, "Invalid or missing API key")
             try:
@@ -51,13 +51,13 @@ def keyed(*methods: str) -> Callable[[KeyView[P]], View[P]]:
 
 
 def viewer_of_key(key: ApiKey) -> Viewer:
-    """A key acts for itself: it opens its user's own jobs, and never lends that user's rights
-    as staff."""
+    """A viewer who has only this key: it opens its user's own jobs, but does not give that user's
+    rights as staff."""
     return Viewer(user=AnonymousUser(), api_key=key)
 
 
 async def job_of_key(key: ApiKey, job_id: str) -> Job:
-    """A job that this key may see; `Http404` alike for all others, malformed ids among them."""
+    """A job that this key may see; the same `Http404` for other, unknown and malformed ids."""
     try:
         found = UUID(job_id)
     except ValueError:

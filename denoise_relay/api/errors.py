@@ -1,4 +1,4 @@
-"""What the API answers when it must refuse: the contract's error objects and codes."""
+"""Error answers of the API: the contract's error objects, codes and texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
 UNAVAILABLE = "50301"
 
-# The engine's sentence begins with the contract's, and ends with advice for people.
+# The engine's message begins with the contract's text and ends with advice for people.
 _TOO_LONG = re.compile(
     r"Duration exceeds the maximum limit of [\d.]+ minutes\. Duration: [\d.]+ minutes"
 )
@@ -25,7 +25,7 @@ _TOO_LONG = re.compile(
 def error_response(
     code: str, message: str, *, headers: Mapping[str, str] | None = None
 ) -> JsonResponse:
-    """The contract's error object; the HTTP status is the first three digits of `code`."""
+    """The contract's error object. The HTTP status is the first three digits of `code`."""
     body = {"errorCode": code, "errorMessage": message}
     return JsonResponse(body, status=int(code[:3]), headers=headers)
 
@@ -34,26 +34,26 @@ def audio_required() -> JsonResponse:
     return error_response(REQUIRED, "audio is required and must be a file")
 
 
-def rejected(refusal: UploadRejected, size_bytes: int) -> JsonResponse:
-    """Word a refusal as the contract does, where it has words for it."""
-    match refusal.code:
+def rejected(error: UploadRejected, size_bytes: int) -> JsonResponse:
+    """The contract's text for a rejected file, or ours where the contract has none."""
+    match error.code:
         case "required":
             return audio_required()
         case "too_large":
             limit = relay_settings().MAX_UPLOAD_BYTES / MIB
-            # Rounded up, so that a file just over the limit does not read as the limit.
+            # Rounded up, so that a file slightly over the limit does not show the limit itself.
             size = -(-size_bytes * 100 // MIB) / 100
             return error_response(
                 TOO_LARGE,
                 f"File size exceeds the maximum limit of {limit:g}MB. File size: {size:g}MB",
             )
         case "too_long":
-            found = _TOO_LONG.search(str(refusal))
-            return error_response(TOO_LONG, found[0] if found else str(refusal))
+            found = _TOO_LONG.search(str(error))
+            return error_response(TOO_LONG, found[0] if found else str(error))
         case _:
-            return error_response(UNUSABLE, str(refusal))
+            return error_response(UNUSABLE, str(error))
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """For `views.unavailable`: the database is away."""
+    """For `views.unavailable`: the database cannot be reached."""
     return error_response(UNAVAILABLE, "Service unavailable", headers=HEADERS)

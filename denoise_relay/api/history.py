@@ -1,4 +1,4 @@
-"""The history list: jobs as the contract's records, read in pages so that memory is bounded."""
+"""The list of a key's jobs as the contract's records, read in pages so that memory is bounded."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from denoise_relay.access import Viewer
 from denoise_relay.frames import timestamp, to_json
 from denoise_relay.lifecycle import ACTIVE, Status
 from denoise_relay.models import Event, Job
-from denoise_relay.presentation import Link, denoised_url
+from denoise_relay.presentation import Link, denoised_url, upstream_url
 
-PAGE = 500
-"""Records read at a time, in one query."""
-CEILING = 50_000
-"""Records in one answer, also when `limit` is omitted: about 40 MB of JSON."""
+#: Records of one query.
+PAGE_SIZE = 500
+#: Records of one answer at most, also without `limit`: about 40 MB of JSON.
+MAX_RECORDS = 50_000
 
 
 def record(job: Job, link: Link) -> dict[str, Any]:
-    """One record; `job` comes from a query of `_records`, which knows when it changed last."""
+    """One record of the contract. `job` comes from `_jobs`, which adds when it last changed."""
     status = Status(job.status)
+    is_done = status is Status.DONE
     return {
         "id": str(job.pk),
         "user_id": str(job.owner_id) if job.owner_id is not None else f"key-{job.api_key_id}",
         "transaction_id": None,
-        "audio_url": _audio_url(job, link) if status is Status.DONE else None,
+        "audio_url": denoised_url(job.pk, upstream_url(job), link) if is_done else None,
         "original_audio_url": link(job.pk, "original"),
         "file_name": job.file_name,
-        # Measured where the engine is installed; a number all the same.
+        # Not measured where the engine is not installed; the contract wants a number.
         "audio_duration": job.duration_seconds or 0.0,
         "audio_size": job.size_bytes,
         "audio_format": job.extension,
@@ -49,24 +50,18 @@ def _status(status: Status) -> str:
     return "success" if status is Status.DONE else "failed"
 
 
-def _audio_url(job: Job, link: Link) -> str | None:
-    if not job.result:
-        return job.result_url or None
-    return denoised_url(job.pk, "", link)
-
-
 async def pages(
     viewer: Viewer, offset: int, limit: int, link: Link
 ) -> AsyncGenerator[list[str], None]:
-    """The viewer's records, newest first, encoded, in non-empty lists of at most `PAGE`.
+    """The viewer's records as JSON, newest first, in non-empty lists of at most `PAGE_SIZE`.
 
-    Only the first page counts off `offset` rows; the next ones continue where it ended, so
-    that jobs which arrive meanwhile neither repeat a record nor hide one.
+    Only the first query skips `offset` rows. The next ones continue after the last job of the
+    one before, so that new jobs neither repeat a record nor hide one.
     """
-    left = min(limit, CEILING)
+    left = min(limit, MAX_RECORDS)
     last: Job | None = None
     while left > 0:
-        take = min(left, PAGE)
+        take = min(left, PAGE_SIZE)
         skip = 0 if last else offset
         records, last = await sync_to_async(_page)(viewer, last, skip, take, link)
         if records:
@@ -79,9 +74,9 @@ async def pages(
 def _page(
     viewer: Viewer, last: Job | None, offset: int, take: int, link: Link
 ) -> tuple[list[str], Job | None]:
-    """Encoded records and the last job; in a thread, because signing and encoding a page
-    takes as long as a few hundred events."""
-    query = _records(viewer)
+    """Encoded records and the last job. Called in a thread: to sign and encode a page takes as
+    long as a few hundred events."""
+    query = _jobs(viewer)
     if last is not None:
         query = query.filter(
             Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
@@ -90,8 +85,8 @@ def _page(
     return [to_json(record(job, link)) for job in jobs], jobs[-1] if jobs else None
 
 
-def _records(viewer: Viewer) -> QuerySet[Job]:
-    # The row has no column for it, and one event of a job is found by its unique index.
+def _jobs(viewer: Viewer) -> QuerySet[Job]:
+    # A job has no column for the time of its last change. Its last event is found by index.
     latest = Event.objects.filter(job=OuterRef("pk"), seq=OuterRef("seq")).values("at")
     changed = Subquery(latest, output_field=DateTimeField())
     return access.jobs_of(viewer).annotate(changed_at=changed).order_by("-created_at", "-pk")

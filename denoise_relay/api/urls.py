@@ -1,4 +1,4 @@
-"""The north API. Include where clients expect it: `path("api/v1/", include(…))`."""
+"""URLs of the API. Include them where clients expect them: `path("api/v1/", include(…))`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from denoise_relay.api import errors, views
 from denoise_relay.views import unavailable
 
 app_name = "denoise_relay_api"
-# `str`, not `uuid`: what is no UUID must be a 404 of ours, with the contract's JSON.
+# `str`, not `uuid`: the 404 for a malformed id must have the contract's JSON, too.
 urlpatterns = [
     path("denoise", views.denoise, name="denoise"),
     path("denoise/<str:job_id>/progress", views.progress, name="progress"),

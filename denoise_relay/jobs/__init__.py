@@ -1,4 +1,4 @@
-"""What people and programs do with jobs: submit, cancel, retry, delete what is old.
+"""What people and programs do with jobs: submit, cancel, retry, and delete old ones.
 
-In: a file, or a job and a wish. Out: rows, first events and stored files. Start at `actions`.
+In: a file or a job. Out: rows, their first or last events, stored files. Start at `actions`.
 """

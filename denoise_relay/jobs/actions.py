@@ -1,4 +1,4 @@
-"""What people and programs do with jobs: submit, cancel, retry. Pages, API, admin, Python."""
+"""Submit, cancel and retry jobs, for pages, the API, the admin and Python code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from denoise_relay import signals
 from denoise_relay.events import Fact, Stage
 from denoise_relay.jobs import queue_positions, validation
-from denoise_relay.jobs.validation import Recording
+from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.media import storage
@@ -24,6 +24,8 @@ from denoise_relay.models import ApiKey, Job, media_name, media_storage
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
+
+_COPIED = ("owner", "visitor", "api_key", "file_name", "size_bytes", "duration_seconds", "is_video")
 
 
 async def asubmit(
@@ -35,15 +37,15 @@ async def asubmit(
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
 ) -> Job:
-    """Store a recording as a new job and ring for a runner.
+    """Validate a file, store it as a new job, and wake the supervisors.
 
-    `file` is any Django `File` of a known size; `name` is shown instead of its own; a second
-    job with the same `job_id` is an `IntegrityError`.
-    Raises `UploadRejected`, with words for a person, when it cannot be processed.
+    `file` is any Django `File` of known size; `name` is shown instead of the file's own.
+    Raises `UploadRejected` with a message for the person if the file cannot be processed, and
+    `IntegrityError` if there is a job with this `job_id`. If cancelled, the job may exist.
     """
-    recording = await validation.receive(file, name)
+    validated = await validation.validate(file, name)
     job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
-    return await sync_to_async(_store)(job, file, recording)
+    return await sync_to_async(_store)(job, file, validated)
 
 
 def submit(
@@ -56,15 +58,15 @@ def submit(
     return async_to_sync(asubmit)(file, owner=owner, name=name)
 
 
-def _store(job: Job, file: File[bytes], recording: Recording) -> Job:
-    job.file_name = recording.name
-    job.size_bytes = recording.size_bytes
-    job.duration_seconds = recording.duration_seconds
-    job.is_video = recording.is_video
+def _store(job: Job, file: File[bytes], validated: ValidatedFile) -> Job:
+    job.file_name = validated.name
+    job.size_bytes = validated.size_bytes
+    job.duration_seconds = validated.duration_seconds
+    job.is_video = validated.is_video
     file.seek(0)
-    # Written before the row, so that no row ever names a file that is not there.
-    job.original.name = media_storage().save(media_name(job, recording.name), file)
-    metrics.UPLOAD_BYTES.inc(recording.size_bytes)
+    # Stored before the row is inserted, so that no row names a file that does not exist.
+    job.original.name = media_storage().save(media_name(job, validated.name), file)
+    metrics.UPLOAD_BYTES.inc(validated.size_bytes)
     try:
         return _enqueue(job)
     except Exception:
@@ -73,12 +75,11 @@ def _store(job: Job, file: File[bytes], recording: Recording) -> Job:
 
 
 def _enqueue(job: Job) -> Job:
-    """Insert the job with its first event, and ring once that is committed."""
+    """Insert the job with its first event; publish the event once it is committed."""
     with write_transaction() as alias, _journal_language():
-        place = queue_positions.waiting()
-        job.ahead = place
+        job.ahead = queue_positions.waiting()
         job.save(using=alias, force_insert=True)
-        fact = Fact(message=queue_positions.message(place))
+        fact = Fact(message=queue_positions.message(job.ahead))
         (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])
         if outcome.event is not None:
             job.seq, job.message = outcome.event.seq, outcome.event.message
@@ -88,9 +89,10 @@ def _enqueue(job: Job) -> Job:
 
 
 def cancel(job: Job) -> bool:
-    """End a job on a person's wish; false when it had ended already.
+    """End a job as canceled; return whether it was still active. May be repeated.
 
-    No upstream cancel exists in the contract: we stop following, and ignore what comes late.
+    The contract has no request to cancel upstream: we stop following the job and ignore
+    what the upstream reports later.
     """
     with write_transaction() as alias, _journal_language():
         locked = Job.objects.using(alias).select_for_update().filter(pk=job.pk).first()
@@ -102,7 +104,7 @@ def cancel(job: Job) -> bool:
             fact=Fact(stage=Stage.ERROR, message=_("Canceled.")),
             changes={
                 "status": Status.CANCELED,
-                # Fences off the runner, which notices at its next write or renewal.
+                # Fences off the runner, which notices at its next write or lease renewal.
                 "epoch": locked.epoch + 1,
                 "lease_owner": "",
                 "lease_until": None,
@@ -120,8 +122,8 @@ def cancel(job: Job) -> bool:
 
 
 def _journal_language() -> translation.override:
-    """Events are read by all who watch: not in the language of who happened to press a button,
-    but in the site's, as those of the worker."""
+    """The site's language, in which the worker writes events too. All viewers read the same
+    events, so the language of the person who pressed a button does not count."""
     return translation.override(settings.LANGUAGE_CODE)
 
 
@@ -131,19 +133,12 @@ async def acancel(job: Job) -> bool:
 
 
 def retry(job: Job) -> Job:
-    """A new job from the same stored file, for the same person."""
-    anew = Job(
-        owner=job.owner,
-        visitor=job.visitor,
-        api_key=job.api_key,
-        retry_of=job,
-        file_name=job.file_name,
-        size_bytes=job.size_bytes,
-        duration_seconds=job.duration_seconds,
-        is_video=job.is_video,
-    )
-    anew.original.name = job.original.name
-    return _enqueue(anew)
+    """Submit the same stored file again, as a new job of the same owner.
+
+    Raises `IntegrityError` if the job was deleted in the meantime.
+    """
+    copied = {name: getattr(job, name) for name in _COPIED}
+    return _enqueue(Job(retry_of=job, original=job.original.name, **copied))
 
 
 async def aretry(job: Job) -> Job:

@@ -1,7 +1,7 @@
-"""The queue's places: tells waiting jobs how many are ahead of them.
+"""Tells waiting jobs how many jobs are ahead of them in the queue.
 
-A place is written when it changes within the first FRONT, and further back when it has
-halved, so that a long queue costs n log n events, not n².
+The first EXACT_POSITIONS jobs get an event for each change of their position, later jobs only
+when it has halved, so that a long queue costs n log n events and not n².
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
 
-FRONT = 20
-"""Places that are kept exact."""
-LOOK = 1000
-"""Queued jobs looked at in one sweep."""
+#: Positions that are always up to date.
+EXACT_POSITIONS = 20
+#: Queued jobs that one update reads.
+UPDATE_LIMIT = 1000
 
 
 def message(ahead: int) -> str:
-    """What a person who waits reads."""
+    """The text of the event, for the person who waits."""
     if ahead == 0:
         return "Queued"
     return ngettext("Queued, %(n)d ahead", "Queued, %(n)d ahead", ahead) % {"n": ahead}
@@ -40,43 +40,48 @@ def waiting() -> int:
 
 
 async def announce() -> None:
-    """Bring the places up to date. Several processes may do so at once: one of them tells."""
-    await publisher.publish(await database.call(_update_places))
+    """Bring the positions up to date and publish the changes. Several processes may call this at
+    the same time: each change is written once."""
+    await publisher.publish(await database.call(_update_positions))
 
 
 def _waiting(alias: str) -> QuerySet[Job]:
     return leases.free(alias).filter(status=Status.QUEUED)
 
 
-def _update_places() -> list[Event]:
+def _update_positions() -> list[Event]:
     rows = (
         _waiting(router.db_for_write(Job))
         .order_by("created_at", "id")
-        .values_list("pk", "ahead")[:LOOK]
+        .values_list("pk", "ahead")[:UPDATE_LIMIT]
     )
-    news = {
-        pk: (told, place)
-        for place, (pk, told) in enumerate(rows)
-        if told is None or (place != told and (place < FRONT or place <= told // 2))
+    changes = {
+        pk: (old, new) for new, (pk, old) in enumerate(rows) if old is None or _is_due(old, new)
     }
-    return _tell(news) if news else []
+    return _write(changes) if changes else []
 
 
-def _tell(news: dict[UUID, tuple[int | None, int]]) -> list[Event]:
-    """Write places that nobody else has written since they were read."""
+def _is_due(old: int, new: int) -> bool:
+    return new != old and (new < EXACT_POSITIONS or new <= old // 2)
+
+
+def _write(changes: dict[UUID, tuple[int | None, int]]) -> list[Event]:
+    """Write the positions that no other process has changed since they were read."""
     with database.write_transaction() as alias:
         rows: Sequence[tuple[UUID, int, int | None]] = list(
-            _locked(alias, _waiting(alias).filter(pk__in=news)).values_list("pk", "epoch", "ahead")
+            _locked(alias, _waiting(alias).filter(pk__in=changes)).values_list(
+                "pk", "epoch", "ahead"
+            )
         )
         entries = [
             Entry(
                 job=pk,
                 epoch=epoch,
-                fact=Fact(message=message(news[pk][1])),
-                changes={"ahead": news[pk][1]},
+                fact=Fact(message=message(changes[pk][1])),
+                changes={"ahead": changes[pk][1]},
             )
-            for pk, epoch, told in rows
-            if told == news[pk][0]
+            for pk, epoch, old in rows
+            if old == changes[pk][0]
         ]
         outcomes = append_entries(entries) if entries else []
     return [outcome.event for outcome in outcomes if outcome.event]
@@ -84,6 +89,7 @@ def _tell(news: dict[UUID, tuple[int | None, int]]) -> list[Event]:
 
 def _locked(alias: str, query: QuerySet[Job]) -> QuerySet[Job]:
     if connections[alias].features.has_select_for_update_skip_locked:
-        # A job that is being claimed just now waits no longer. In the journal's order.
+        # A locked job is just being claimed and waits no longer. Locks are taken in the order of
+        # the journal, so that the two cannot deadlock.
         return query.select_for_update(skip_locked=True).order_by("pk")
     return query

@@ -1,17 +1,18 @@
-"""Retention: what is old enough goes, with its events and files. Blocking code.
+"""Deletes old jobs with their events and files, and orphaned files. Blocking code.
 
-Ended jobs only, in small transactions, so that a recorder or an upload beside it waits for
-milliseconds. Rows go first and files after the commit: a crash in between leaves files that
-no row names, never rows that name no file, and the sweep for orphans finds those later.
+Only ended jobs, in small transactions, so that the journal writer or an upload waits for
+milliseconds at most. Rows are deleted first and files after the commit: a crash in between
+leaves files without a row, never a row without its files, and `prune_orphans` deletes those.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from django.core.files.storage import FileSystemStorage, Storage
@@ -24,38 +25,32 @@ from denoise_relay.models import Event, Job, media_storage
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.database import write_transaction
 
+#: Jobs that one transaction deletes at most.
 JOBS_AT_A_TIME = 100
+#: Events that one transaction deletes at most; a single job may have more.
 EVENTS_AT_A_TIME = 5000
-"""Of one transaction; a single job with more is one all the same."""
+#: Younger files are never orphans: a file is stored shortly before the row that names it.
 ORPHAN_AGE = timedelta(days=1)
-"""Files are stored a moment before the row that names them; this is a very long moment."""
+#: Folder of the recordings in the storage.
 ROOT = "denoise"
-# As `models.media_name` makes them. Whatever else lies there is none of our business.
+# Names that `models.media_name` makes. Other files in the folder are left alone.
 _FOLDER = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"(?P<job>[0-9a-f]{32})\.[a-z0-9]{1,10}(?:_[A-Za-z0-9]{7})?")
 
 
-@dataclass(kw_only=True, slots=True)
-class Tally:
-    """What has been deleted so far; in a dry run, what would be."""
-
-    jobs: int = 0
-    events: int = 0
-    files: int = 0
-    #: Files of deleted jobs that a retry still needs.
-    shared: int = 0
-    orphans: int = 0
-    #: Files that the storage did not delete; the next run tries again.
-    failed: int = 0
-
-
+#: `orphans` are files that no job names, `shared` files of deleted jobs that a retry still uses,
+#: `failed` files that the storage did not delete: the next run tries again.
+Counted = Literal["jobs", "events", "files", "orphans", "shared", "failed"]
+#: What has been deleted so far; in a dry run, what would have been deleted.
+Tally = Counter[Counted]
+#: Called with the tally after each batch.
 Progress = Callable[[Tally], None]
 
 
 def prune_jobs(tally: Tally, *, days: int, dry_run: bool, progress: Progress) -> None:
     """Delete jobs that ended more than `days` days ago (at least 1), with events and files.
 
-    May be interrupted and repeated, and run beside workers and other prunes.
+    May be interrupted and repeated, and run at the same time as workers and other prunes.
     """
     if days < 1:
         raise ValueError(f"days must be at least 1, not {days}")
@@ -69,22 +64,22 @@ def prune_jobs(tally: Tally, *, days: int, dry_run: bool, progress: Progress) ->
             files, shared = _files(alias, batch)
             if not dry_run:
                 pks = [job.pk for job in batch]
-                # Events first and by themselves: `Job.delete` would fetch what it cascades to.
+                # Events first, in a query of their own: a cascade would fetch them all.
                 Event.objects.using(alias).filter(job__in=pks).delete()
                 Job.objects.using(alias).filter(pk__in=pks).delete()
         last = (batch[-1].created_at, batch[-1].pk)
-        tally.jobs += len(batch)
-        tally.events += sum(job.seq for job in batch)
-        tally.shared += len(shared)
-        _delete(files, tally, dry_run=dry_run)
+        tally["jobs"] += len(batch)
+        tally["events"] += sum(job.seq for job in batch)
+        tally["shared"] += len(shared)
+        _delete(files, tally, "files", dry_run=dry_run)
         progress(tally)
 
 
 def prune_orphans(tally: Tally, *, dry_run: bool, progress: Progress) -> bool:
-    """Delete files under `denoise/` that no job names and that are older than `ORPHAN_AGE`:
-    what a process left that died between storing a file and committing its row.
+    """Delete files under `denoise/` that no job names and that are older than `ORPHAN_AGE`.
 
-    False where the storage cannot list its files or tell their age.
+    A process leaves such files if it dies between storing a file and committing its row.
+    Returns False if the storage cannot list its files or tell their age. May be repeated.
     """
     storage = media_storage()
     try:
@@ -101,25 +96,22 @@ def prune_orphans(tally: Tally, *, dry_run: bool, progress: Progress) -> bool:
             for name in storage.listdir(f"{ROOT}/{folder}")[1]
             if (found := _FILE.fullmatch(name))
         }
-        # Asked after the listing: a file that is new since then is not in it.
+        # Jobs are read after the listing, so that the row of each listed file can be seen.
         unnamed = _unnamed(listed)
         try:
             old = [name for name in unnamed if _is_old(storage, name)]
         except NotImplementedError:
             return False
-        before = tally.files
-        _delete(old, tally, dry_run=dry_run)
-        tally.orphans += tally.files - before
-        tally.files = before
+        _delete(old, tally, "orphans", dry_run=dry_run)
         progress(tally)
     return True
 
 
 def _next_batch(alias: str, before: datetime, last: tuple[datetime, UUID] | None) -> list[Job]:
-    """The next oldest ended jobs, locked, with as many events as one transaction may hold."""
+    """The next oldest ended jobs, locked, with as many events as one transaction may delete."""
     query: QuerySet[Job] = (
         Job.objects.using(alias)
-        # No job was created after it finished: a bound that the index on `created_at` knows.
+        # Jobs are created before they finish. This bound lets the index on `created_at` be used.
         .filter(status__in=sorted(TERMINAL), finished_at__lt=before, created_at__lt=before)
         .only("pk", "created_at", "seq", "original", "result")
         .order_by("created_at", "id")
@@ -128,8 +120,8 @@ def _next_batch(alias: str, before: datetime, last: tuple[datetime, UUID] | None
         at, pk = last
         query = query.filter(Q(created_at__gt=at) | Q(created_at=at, pk__gt=pk))
     if connections[alias].features.has_select_for_update_skip_locked:
-        # Locked before `_files` looks: a retry that is being inserted refers to its job
-        # (`retry_of`), so it either is visible there, or fails because the job is gone.
+        # Locked before `_files` reads: a retry that is being inserted refers to its job
+        # (`retry_of`), so either `_files` sees it, or its insert fails because the job is gone.
         query = query.select_for_update(skip_locked=True)
     batch: list[Job] = []
     events = 0
@@ -144,7 +136,7 @@ def _next_batch(alias: str, before: datetime, last: tuple[datetime, UUID] | None
 def _files(alias: str, batch: Iterable[Job]) -> tuple[list[str], set[str]]:
     """The files that only these jobs name, and those that other jobs name too."""
     names = {name for job in batch for name in (job.original.name, job.result.name) if name}
-    # A retry uses its job's original; the one that uploaded it may be long gone.
+    # A retry uses the original of its job, which may have been deleted long ago.
     others = Job.objects.using(alias).exclude(pk__in=[job.pk for job in batch])
     shared = set(others.filter(original__in=names).values_list("original", flat=True))
     return sorted(names - shared), shared
@@ -154,7 +146,7 @@ def _unnamed(listed: dict[str, UUID]) -> list[str]:
     """Those of the listed files that no job names."""
     alias = router.db_for_write(Job)
     named: set[str] = set()
-    # By the job in the name, which an index finds; that leaves orphans and old retries.
+    # First by the job's id in the name, with an index. Orphans and files of retries are left.
     own = Job.objects.using(alias).filter(pk__in=set(listed.values()))
     for pair in own.values_list("original", "result"):
         named.update(pair)
@@ -170,12 +162,12 @@ def _is_old(storage: Storage, name: str) -> bool:
     try:
         modified = storage.get_modified_time(name)
     except FileNotFoundError:
-        return False  # somebody else deleted it
+        return False  # another process has deleted it
     now = timezone.now() if timezone.is_aware(modified) else timezone.make_naive(timezone.now())
     return now - modified > ORPHAN_AGE
 
 
-def _delete(names: Iterable[str], tally: Tally, *, dry_run: bool) -> None:
+def _delete(names: Iterable[str], tally: Tally, counted: Counted, *, dry_run: bool) -> None:
     storage = media_storage()
     for name in names:
         try:
@@ -183,8 +175,8 @@ def _delete(names: Iterable[str], tally: Tally, *, dry_run: bool) -> None:
                 storage.delete(name)
                 _delete_folder(storage, name)
         except Exception as error:  # noqa: BLE001 - storages raise whatever their client raises
-            # One file must not keep the others; as an orphan it is tried again.
-            tally.failed += 1
+            # Go on with the other files; this one is an orphan now and is tried again.
+            tally["failed"] += 1
             logs.logger.warning(
                 "The storage did not delete %s: %s",
                 name,
@@ -192,11 +184,11 @@ def _delete(names: Iterable[str], tally: Tally, *, dry_run: bool) -> None:
                 extra=logs.fields("delete_failed", file=name, error=repr(error)),
             )
         else:
-            tally.files += 1
+            tally[counted] += 1
 
 
 def _delete_folder(storage: Storage, name: str) -> None:
-    """Delete the folder that `media_name` made for this file, if it is empty now."""
+    """Delete the folder that `media_name` made for this file, if it is empty."""
     folder = name.rpartition("/")[0]
     if isinstance(storage, FileSystemStorage) and _FOLDER.fullmatch(folder.rpartition("/")[2]):
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""The door: what a file must be before it becomes a job, with words for who brought it.
+"""Validates a file before it becomes a job; error messages are for the person who uploads.
 
-The look inside (`engine.probe`) happens in a limited child process. Where the engine is
-not installed, only size and extension can be judged, and the backend has the last word.
+The content is checked by `engine.probe` in a child process with limits. Where the engine is not
+installed, only size and extension are checked, and the backend may reject the file later.
 """
 
 from __future__ import annotations
@@ -29,17 +29,19 @@ from denoise_relay.events import clean_text
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO, extension_of
 
+#: Characters of a file name that are kept.
 NAME_LIMIT = 255
+#: File name of the sample, without its extension.
 SAMPLE_NAME = "noisy-sample"
+#: Probes at a time in one process; each is a child process for about half a second.
 PROBES = max(2, os.cpu_count() or 1)
-"""Files looked into at a time by one process; each is a child process for about half a second."""
-# A semaphore belongs to one loop, and `submit` brings loops of its own.
-_probes: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+# One semaphore for each event loop: `submit` runs in a loop of its own.
+_probe_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recording:
-    """What is known of a file that may come in."""
+class ValidatedFile:
+    """What is known about a file that may become a job."""
 
     name: str
     size_bytes: int
@@ -48,11 +50,11 @@ class Recording:
     is_video: bool
 
 
-async def receive(file: File[bytes], name: str | None = None) -> Recording:
-    """Judge a file; raises `UploadRejected`. `name` overrides the file's own."""
+async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
+    """Check a file; raises `UploadRejected`. `name` is shown instead of the file's own."""
     display = display_name(name or file.name or "")
     if name and extension_of(display) not in AUDIO | VIDEO:
-        # "My talk" instead of talk.wav: the kind is the file's own.
+        # "My talk" for talk.wav becomes "My talk.wav".
         display = display_name(f"{display}.{extension_of(display_name(file.name or ''))}")
     limit = relay_settings().MAX_UPLOAD_BYTES
     size = file.size or 0
@@ -74,22 +76,22 @@ async def receive(file: File[bytes], name: str | None = None) -> Recording:
             code="unsupported",
         )
     duration = await _probe(file) if engine.available() else None
-    return Recording(
+    return ValidatedFile(
         name=display, size_bytes=size, duration_seconds=duration, is_video=extension in VIDEO
     )
 
 
 async def _probe(file: File[bytes]) -> float | None:
     limit = relay_settings().MAX_DURATION_SECONDS
-    async with _probing(), _on_disk(file) as path:
+    async with _probe_slot(), _on_disk(file) as path:
         try:
             probe = await engine.probe(path, max_duration_seconds=limit)
         except engine.EngineUnavailable:
-            return None  # installed in part; the backend has the last word
+            return None  # installed in part only; the backend may reject the file later
         except engine.MediaRejected as error:
             raise UploadRejected(str(error), code=error.code) from error
         except engine.EngineCrashed as error:
-            # Native code died of this file: it is hostile or broken beyond repair.
+            # Native code crashed on this file: it is hostile or badly broken.
             raise UploadRejected(
                 _("This file could not be read. Convert it to WAV or MP3 and try again."),
                 code="not_media",
@@ -97,19 +99,19 @@ async def _probe(file: File[bytes]) -> float | None:
     return probe.duration_seconds
 
 
-def _probing() -> asyncio.Semaphore:
-    """A few probes at a time: of fifty at once, all would take too long for their deadline."""
-    return _probes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(PROBES))
+def _probe_slot() -> asyncio.Semaphore:
+    """Limits the probes at a time: with fifty at once, each would exceed its deadline."""
+    return _probe_slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(PROBES))
 
 
 @contextlib.asynccontextmanager
 async def _on_disk(file: File[bytes]) -> AsyncIterator[Path]:
-    """A path of the file's content; large uploads lie on disk already."""
+    """A path with the file's content; large uploads are on disk already."""
     temporary = getattr(file, "temporary_file_path", None)
     if temporary is not None:
         yield Path(temporary())
         return
-    with tempfile.NamedTemporaryFile(prefix="denoise-intake-") as copy:
+    with tempfile.NamedTemporaryFile(prefix="denoise-validation-") as copy:
         path = Path(copy.name)
         await sync_to_async(_copy, thread_sensitive=False)(file, path)
         yield path
@@ -124,7 +126,7 @@ def _copy(file: File[bytes], path: Path) -> None:
 
 
 def display_name(name: str) -> str:
-    """The person's own file name, without folders and controls, and not too long."""
+    """The file name as people see it: without folders and control characters, not too long."""
     base = name[-4 * NAME_LIMIT :].replace("\\", "/").rsplit("/", 1)[-1]
     base = clean_text(base, limit=4 * NAME_LIMIT)
     stem, dot, suffix = base.rpartition(".")
@@ -134,7 +136,7 @@ def display_name(name: str) -> str:
 
 
 def sample() -> UploadedFile[bytes]:
-    """The noisy recording we ship, as an upload."""
+    """The noisy sample of this package, as an uploaded file."""
     folder = files("denoise_relay") / "static" / "denoise_relay"
     shipped = next(item for item in folder.iterdir() if item.name.startswith("sample."))
     content = shipped.read_bytes()

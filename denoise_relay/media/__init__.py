@@ -1,4 +1,4 @@
-"""Stored recordings: written by jobs and runners, played over HTTP with ranges.
+"""Recordings in Django's storage: written by jobs and runners, served over HTTP with ranges.
 
-In: files and HTTP requests. Out: files in Django's storage, and their bytes. Start at `views`.
+In: files and HTTP requests. Out: stored files and their bytes. Start at `views`.
 """

@@ -1,4 +1,4 @@
-"""Bytes of a stored file as an async iterator, read in threads, for streaming responses."""
+"""A part of a stored file as an async iterator, read in threads, for streaming responses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import threading
 from django.core.files import File
 from django.core.files.storage import Storage
 
+#: Bytes of one read. Each read is a call in a thread: large enough to make the cost of that
+#: small, small enough for memory.
 CHUNK_BYTES = 256 * 1024
-"""One hop to a thread for each: large enough to hide its cost, small enough for RAM."""
+#: Longest time that the storage may take for one read.
 READ_SECONDS = 30.0
-"""A storage that is slower than this for one chunk has gone away."""
 
 
-class StoredBytes:
-    """`length` bytes from `first` on. Iterate once; opened at the first read.
+class FileStream:
+    """Iterates once over `length` bytes from offset `first`. Opens the file at the first read.
 
-    Django calls `close` when the response has been sent or its client has gone
-    (`HttpResponseBase._resource_closers`), in a thread.
+    Django calls `close` in a thread when the response has been sent or the client has gone
+    (`HttpResponseBase._resource_closers`).
     """
 
     def __init__(self, storage: Storage, name: str, *, first: int, length: int) -> None:
@@ -28,19 +29,21 @@ class StoredBytes:
         self._left = length
         self._file: File[bytes] | None = None
         self._closed = False
-        # A cancelled await leaves its thread reading; `close` must not pull the file away
-        # from under it, nor come before that thread opens the file.
+        # A cancelled await leaves its thread running: `close` must not close the file during a
+        # read, and that thread must not open the file after `close`.
         self._lock = threading.Lock()
 
-    def __aiter__(self) -> StoredBytes:
+    def __aiter__(self) -> FileStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Raises `OSError` when the file is shorter than it was, `TimeoutError` when it cannot
-        be read: the connection must break, or the client would take a part for the whole."""
+        """Raises `OSError` if the file has become shorter, `TimeoutError` if the storage is slow.
+
+        Both break the connection, so that the client does not take a part for the whole file.
+        """
         if not self._left:
             raise StopAsyncIteration
-        # Not the request's one thread-sensitive thread: storages may be slow.
+        # Not the thread-sensitive thread, which the request's ORM calls need: storages may be slow.
         async with asyncio.timeout(READ_SECONDS):
             chunk = await asyncio.get_running_loop().run_in_executor(None, self._read)
         self._left -= len(chunk)
@@ -59,7 +62,7 @@ class StoredBytes:
         return chunk
 
     def close(self) -> None:
-        """Close the file; waits for a read that is under way. May be repeated. Blocking."""
+        """Close the file, after a running read has ended. May be repeated. Blocking."""
         with self._lock:
             self._closed = True
             if self._file is not None:

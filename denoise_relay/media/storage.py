@@ -1,4 +1,4 @@
-"""Where recordings live: Django storage, under names nobody can guess. Blocking code."""
+"""Writes recordings to Django's storage and reads them for backends. Blocking code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from denoise_relay.models import Job, media_name, media_storage
 
 
 def local_copy(job: Job, workspace: Path) -> Path:
-    """A local path of the original: its own where the storage has one, else a copy."""
+    """A local path of the original: the storage's own, or a copy in `workspace` if it has none."""
     try:
         return Path(job.original.path)
     except NotImplementedError:
@@ -22,12 +22,12 @@ def local_copy(job: Job, workspace: Path) -> Path:
 
 
 def store_result(job: Job, file: Path) -> str:
-    """Store a backend's result and return its name in the storage."""
+    """Store a backend's result; return its name in the storage, which nobody can guess."""
     with file.open("rb") as content:
         return media_storage().save(media_name(job, file.name), File(content))
 
 
 def discard(name: str) -> None:
-    """Delete a stored file that no row names; missing is fine."""
+    """Delete a stored file that no row names. "" and a missing file are ignored."""
     if name:
         media_storage().delete(name)

@@ -1,4 +1,4 @@
-"""Recordings over HTTP: one range at a time, conditional, streamed without blocking the loop."""
+"""Serves recordings over HTTP: ranges, conditional requests, streams that do not block the loop."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from django.utils.http import content_disposition_header
 
 from denoise_relay import access, presentation
 from denoise_relay.formats import media_type_of
-from denoise_relay.media.file_stream import StoredBytes
-from denoise_relay.media.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
+from denoise_relay.media.file_stream import FileStream
+from denoise_relay.media.ranges import (
+    ByteRange,
+    RangeNotSatisfiable,
+    if_none_match,
+    if_range,
+    parse_range,
+)
 from denoise_relay.models import Job, media_storage
 from denoise_relay.runtime import database
 
 METHODS = ("GET", "HEAD")
 KINDS = ("original", "denoised")
+#: Longest time that the storage may take to find a file and its size.
 LOCATE_SECONDS = 10.0
-"""How long the storage may take to say where and how large a file is."""
+#: Larger files are played in parts of PART_BYTES.
 PARTS_FROM_BYTES = 16 * 1024 * 1024
-"""Files larger than this are played in parts."""
 PART_BYTES = 8 * 1024 * 1024
-# A hostile "recording" that a browser takes for a page may run nothing. It keeps its origin,
-# or a real one opened by itself would be asked for again without cookies, and not play.
+#: Content-Security-Policy. A hostile file that a browser takes for a page can run no script. The
+#: origin is kept: without it, a browser that opens a recording in a tab of its own would request
+#: it again without cookies, and not play it.
 POLICY = "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Elsewhere:
-    """The storage serves the file itself, from this URL."""
-
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Here:
-    """We read the file from the storage."""
+class _StoredFile:
+    """A file that we read from the storage."""
 
     name: str
     size_bytes: int
 
     @property
     def etag(self) -> str:
-        """Strong: a stored file never changes, and its name is never used twice. Hashed,
-        because the name is nobody's business."""
+        """A strong validator: a stored file never changes, and its name is never used again.
+        Hashed, because the name is secret."""
         text = f"{self.name}:{self.size_bytes}"
         return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
@@ -63,37 +63,39 @@ class _Here:
 async def audio(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBase:
     """GET /jobs/<uuid>/audio/<kind>/, where `kind` is `original` or `denoised`.
 
-    `?download=1` saves instead of playing. What is unknown, not allowed or not done yet is
-    the same 404.
+    With `?download=1` the browser saves the file. The 404 is the same for a recording that is
+    unknown, not allowed or not done yet.
     """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     job = await access.aget_job(await access.viewer_of(request), job_id)
-    return await recording(request, job, kind, attachment=bool(request.GET.get("download")))
+    attachment = bool(request.GET.get("download"))
+    return await recording_response(request, job, kind, attachment=attachment)
 
 
-async def recording(
+async def recording_response(
     request: HttpRequest, job: Job, kind: str, *, attachment: bool
 ) -> HttpResponseBase:
-    """One of a job's recordings, for somebody who may have it; `Http404` if there is none.
+    """The answer with one of a job's recordings. The caller has checked that it is allowed.
 
-    An attachment is sent whole, or as much as was asked for; what is played comes in parts.
+    An attachment is sent as requested; for playing, a large file is sent in parts. Raises
+    `Http404` if there is no such recording.
     """
     name = _stored_name(job, kind)
     if not name:
-        if kind == "denoised" and (url := job.result_url):
+        if kind == "denoised" and (url := presentation.upstream_url(job)):
             return _redirect(url)
         raise Http404("No such job.")
     try:
         async with asyncio.timeout(LOCATE_SECONDS):
-            # Not `sync_to_async`, which after a cancellation waits for its thread all the same.
+            # Not `sync_to_async`, which waits for its thread even after a cancellation.
             loop, host = asyncio.get_running_loop(), request.get_host()
-            place = await loop.run_in_executor(None, _locate, name, host)
+            found = await loop.run_in_executor(None, _locate, name, host)
     except TimeoutError:
         return HttpResponse(status=503, headers={"Retry-After": "5"})
-    if isinstance(place, _Elsewhere):
-        return _redirect(place.url)
-    response = _answer(request, place, in_parts=not attachment)
+    if isinstance(found, str):
+        return _redirect(found)
+    response = _file_response(request, found, in_parts=not attachment)
     if response.status_code in (200, 206):
         response["Content-Type"] = media_type_of(name)
         disposition = content_disposition_header(attachment, _display_name(job, kind))
@@ -107,27 +109,27 @@ async def recording(
     return response
 
 
-def _answer(request: HttpRequest, place: _Here, *, in_parts: bool) -> HttpResponseBase:
-    """Status, validators and body, in RFC 9110's order of precedence (13.2.2)."""
-    size, etag = place.size_bytes, place.etag
-    if not none_match(request.headers.get("If-None-Match", ""), etag):
+def _file_response(request: HttpRequest, file: _StoredFile, *, in_parts: bool) -> HttpResponseBase:
+    """Status, validators and body; conditions in the order of RFC 9110 (13.2.2)."""
+    size, etag = file.size_bytes, file.etag
+    if not if_none_match(request.headers.get("If-None-Match", ""), etag):
         return _with_validators(HttpResponse(status=304), etag)
-    span: Span | None = None
-    # Only GET has ranges (14.2); HEAD is answered for the whole file.
+    span: ByteRange | None = None
+    # Ranges are for GET only (14.2); HEAD gets the headers of the whole file.
     if request.method == "GET" and if_range(request.headers.get("If-Range", ""), etag):
         try:
             span = parse_range(request.headers.get("Range", ""), size)
-        except Unsatisfiable:
+        except RangeNotSatisfiable:
             refused = HttpResponse(status=416)
             refused["Content-Range"] = f"bytes */{size}"
             refused["Accept-Ranges"] = "bytes"
             return refused
     as_part = span is not None and span.open_ended and in_parts and size > PARTS_FROM_BYTES
     if span is not None and as_part:
-        # Browsers begin with "bytes=0-" and read as they play. Daphne never makes a sender
-        # wait (daphne issue 170), so that a whole long recording would pile up in memory
-        # for each slow listener. A server may send less than was asked for (15.3.7), and
-        # players ask on from there.
+        # Browsers begin with "bytes=0-" and read while they play. Daphne does not make a sender
+        # wait (daphne issue 170), so a whole long recording would be in memory for each slow
+        # listener. A server may send less than was requested (15.3.7), and players then request
+        # the rest.
         span = span.at_most(PART_BYTES)
     length = span.length if span else size
     response: HttpResponseBase
@@ -136,7 +138,7 @@ def _answer(request: HttpRequest, place: _Here, *, in_parts: bool) -> HttpRespon
     else:
         first = span.first if span else 0
         response = StreamingHttpResponse(
-            StoredBytes(media_storage(), place.name, first=first, length=length)
+            FileStream(media_storage(), file.name, first=first, length=length)
         )
     if span is not None:
         response.status_code = 206
@@ -145,29 +147,27 @@ def _answer(request: HttpRequest, place: _Here, *, in_parts: bool) -> HttpRespon
     response["Accept-Ranges"] = "bytes"
     _with_validators(response, etag)
     if as_part:
-        # Chromium's cache, once it holds a part, asks for all the rest by an explicit range.
+        # Once Chromium has cached a part, it requests all the rest as a range with an end.
         response["Cache-Control"] = "private, no-store"
     return response
 
 
 def _with_validators(response: HttpResponseBase, etag: str) -> HttpResponseBase:
     response["ETag"] = etag
-    # What a URL answers never changes, but who may see it does: never in shared caches.
+    # The content of a URL never changes, but who may see it does: no shared caches.
     response["Cache-Control"] = "private, max-age=3600"
     return response
 
 
 def _redirect(url: str) -> HttpResponseBase:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise Http404("No such job.")
     response = HttpResponseRedirect(url)
-    # The URL is often signed for a short while.
+    # Such URLs are often signed and expire soon.
     response["Cache-Control"] = "no-store"
     return response
 
 
 def _display_name(job: Job, kind: str) -> str:
-    """What the file is called on the person's own disk."""
+    """The file's name when a browser saves it."""
     return job.file_name if kind == "original" else presentation.denoised_name(job)
 
 
@@ -177,8 +177,8 @@ def _stored_name(job: Job, kind: str) -> str:
     return (job.original if kind == "original" else job.result).name or ""
 
 
-def _locate(name: str, host: str) -> _Here | _Elsewhere:
-    """Where a stored file is to be had. Blocking."""
+def _locate(name: str, host: str) -> _StoredFile | str:
+    """Find a stored file; a URL if its storage serves files itself, on another host. Blocking."""
     storage = media_storage()
     try:
         storage.path(name)
@@ -186,8 +186,8 @@ def _locate(name: str, host: str) -> _Here | _Elsewhere:
         url = storage.url(name)
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.netloc != host:
-            return _Elsewhere(url=url)
+            return url
     try:
-        return _Here(name=name, size_bytes=storage.size(name))
+        return _StoredFile(name=name, size_bytes=storage.size(name))
     except FileNotFoundError as error:
         raise Http404("No such job.") from error

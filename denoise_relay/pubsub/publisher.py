@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 
 from denoise_relay import presentation
-from denoise_relay.events import Event, Stage
+from denoise_relay.events import Event
 from denoise_relay.frames import Frame, make_frame
 from denoise_relay.runtime import logs, metrics
 
@@ -32,10 +31,8 @@ CONCURRENT_SENDS = 50
 
 
 def frame_of(event: Event) -> Frame:
-    """Encode an event; the `url` of a stored recording is the media route of this site."""
-    if event.stage is Stage.DONE:
-        event = replace(event, url=presentation.denoised_url(event.job, event.url))
-    return make_frame(event)
+    """Encode an event; the `url` of a stored recording is a path of this site."""
+    return make_frame(presentation.with_denoised_url(event))
 
 
 def job_group(job: UUID) -> str:

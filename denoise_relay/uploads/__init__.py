@@ -1,4 +1,4 @@
-"""Files that arrive in parts over tus, until each is whole and becomes a job.
+"""Resumable uploads (tus): files that arrive in parts, until each is complete and becomes a job.
 
-In: HTTP requests with parts. Out: one whole file for `jobs.actions.submit`. Start at `tus`.
+In: HTTP requests with parts. Out: a complete file for `jobs.actions.asubmit`. Start at `tus`.
 """

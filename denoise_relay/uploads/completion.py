@@ -1,4 +1,4 @@
-"""Uploads that came in parts (`tus.py`) and are whole now: each becomes its job, once."""
+"""Turns a complete upload (`tus`) into its job, once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
 from denoise_relay import access
@@ -15,74 +15,74 @@ from denoise_relay.exceptions import RelayError, UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.models import Job
 from denoise_relay.uploads import spool, tus
-from denoise_relay.uploads.spool import Pending, UploadBusy
+from denoise_relay.uploads.spool import ResumableUpload, UploadLocked
 
 
-class NotReady(RelayError):
-    """This upload cannot become a job now; `status` says whether it ever will."""
+class CompletionError(RelayError):
+    """This upload cannot become a job now. `status` is that of the HTTP answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
 
+    def response(self) -> HttpResponse:
+        """The answer, with the same body as for a file that a form sent and that was rejected."""
+        headers = {"Retry-After": "1"} if self.status == 423 else None
+        return tus.error_response(self.status, self.code, str(self), headers)
 
-async def job_of(viewer: Viewer, upload_id: str) -> Job:
-    """The job of an upload of this viewer, made now or found: a client whose answer was lost
-    asks again.
 
-    Raises `UploadRejected`, after which the upload is gone, and `NotReady`: 404 unknown,
-    409 parts are missing, 423 another request is at it.
+async def complete(viewer: Viewer, upload_id: str) -> Job:
+    """Return the job of an upload of this viewer, created now or by an earlier request. So a
+    client that lost the answer may ask again.
+
+    Raises `UploadRejected` after deleting the upload, and `CompletionError`: 404 unknown upload,
+    409 parts are missing, 423 another request is completing it.
     """
-    pending = await tus.in_thread(spool.find, access.upload_owner(viewer), upload_id)
-    # Asked after the spool: what ended in between has left a job.
-    made = await _existing(viewer, upload_id)
-    if pending is None:
-        if made is None:
+    owner = access.upload_owner(viewer)
+    upload = await sync_to_async(spool.find, thread_sensitive=False)(owner, upload_id)
+    # Read after the spool: an upload that has ended in between has left a job.
+    job = await _existing_job(viewer, upload_id)
+    if upload is None:
+        if job is None:
             unknown = _("This upload is not known. Send the file again.")
-            raise NotReady(404, "unknown_upload", unknown)
-        return made
-    if made is None:
-        if not pending.whole:
-            raise NotReady(409, "incomplete", _("Parts of this file are missing."))
-        made = await _submitted(viewer, pending)
-    await tus.in_thread(spool.discard, pending)
-    return made
+            raise CompletionError(404, "unknown_upload", unknown)
+        return job
+    if job is None:
+        if not upload.complete:
+            raise CompletionError(409, "incomplete", _("Parts of this file are missing."))
+        job = await _submit(viewer, upload)
+    await sync_to_async(spool.discard, thread_sensitive=False)(upload)
+    return job
 
 
-def not_ready(error: NotReady) -> JsonResponse:
-    """The answer to `NotReady`, shaped as a refusal of a form's file is."""
-    body = {"errors": [{"code": error.code, "message": str(error)}]}
-    headers = {"Retry-After": "1"} if error.status == 423 else None
-    return JsonResponse(body, status=error.status, headers=headers)
-
-
-async def _submitted(viewer: Viewer, pending: Pending) -> Job:
-    number = spool.job_id(pending.id)
+async def _submit(viewer: Viewer, upload: ResumableUpload) -> Job:
     with contextlib.ExitStack() as stack:
         try:
-            # In a thread for the disk's sake. Leaving only renames and closes.
-            file = await tus.in_thread(stack.enter_context, spool.finishing(pending))
-            owner = viewer.user if viewer.user.is_authenticated else None
+            # Entered in a thread, because it uses the disk. Leaving only renames and closes.
+            enter = sync_to_async(stack.enter_context, thread_sensitive=False)
+            file = await enter(spool.complete_file(upload))
+            owner = viewer.logged_in_user
             visitor = "" if owner else viewer.visitor
-            return await actions.asubmit(file, owner=owner, visitor=visitor, job_id=number)
+            job_id = spool.job_id(upload.id)
+            return await actions.asubmit(file, owner=owner, visitor=visitor, job_id=job_id)
         except UploadRejected:
-            await tus.in_thread(spool.discard, pending)
+            await sync_to_async(spool.discard, thread_sensitive=False)(upload)
             raise
-        except (UploadBusy, IntegrityError, FileNotFoundError) as error:
-            # An earlier request, whose client has gone: it has made the job, or is about to.
-            made = await _existing(viewer, pending.id)
-            if made is None:
+        except (UploadLocked, IntegrityError, FileNotFoundError) as error:
+            # An earlier request, whose client has gone, has made the job or is about to.
+            job = await _existing_job(viewer, upload.id)
+            if job is None:
                 busy = _("Another request is finishing this upload.")
-                raise NotReady(423, "busy", busy) from error
-            return made
+                raise CompletionError(423, "busy", busy) from error
+            return job
 
 
-async def _existing(viewer: Viewer, upload_id: str) -> Job | None:
-    number = spool.job_id(upload_id)
-    if number is None:
+async def _existing_job(viewer: Viewer, upload_id: str) -> Job | None:
+    job_id = spool.job_id(upload_id)
+    if job_id is None:
         return None
     try:
-        return await sync_to_async(access.get_job)(viewer, number)
+        return await access.aget_job(viewer, job_id)
     except Http404:
         return None

@@ -1,16 +1,15 @@
-"""The spool: files that arrive in parts, until they are whole. Blocking code, no protocol.
+"""Resumable uploads on disk, until each is complete. Blocking code, no protocol.
 
-One upload is two files in one folder: `<id>.part`, whose length *is* the offset, so that
-a dying server loses at most the part it was reading, and `<id>.json`, what was announced.
-All web processes of a machine share the folder; several machines need a shared disk.
-
-The second half of an id is the id of the job that the upload becomes. So the job's row says
-whether it has become one, after any crash, and no upload can become two.
+An upload is two files: `<id>.part` has the bytes that have arrived, so its length is the offset
+and a dying server loses at most the part that it was reading; `<id>.json` has what the client
+declared. The second half of the id is the id of the job that the upload becomes, so after any
+crash the job's row tells whether it has become one, and it cannot become two.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,10 +20,10 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
@@ -34,42 +33,41 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import RelayError
 from denoise_relay.models import media_storage
 
+#: Name of the default folder.
 FOLDER = ".denoise-uploads"
+#: Unfinished uploads of one owner; more are refused until some finish or expire.
 OPEN_UPLOADS = 20
-"""Unfinished uploads of one visitor; more are refused until some finish or expire."""
+#: Bytes that a new upload must leave free on the disk: a full disk stops databases.
 SPARE_BYTES = 256 * 1024 * 1024
-"""What an announced upload must leave free on the disk: databases die of a full one."""
+#: Bytes that are copied from a request at a time.
 COPY_BYTES = 256 * 1024
 _ID = re.compile(r"[0-9a-f]{16}-(?P<job>[0-9a-f]{32})")
-_OURS = re.compile(rf"{_ID.pattern}\.(?P<kind>part|json|storing|[0-9a-f]{{8}}\.draft)")
+_SPOOL_FILE = re.compile(rf"{_ID.pattern}\.(?:part|json|storing|[0-9a-f]{{8}}\.draft)")
 
 
-class UploadBusy(RelayError):
+class UploadLocked(RelayError):
     """Another request is writing to this upload."""
 
 
 class TooManyUploads(RelayError):
-    """This visitor has too many unfinished uploads."""
-
-
-class NoSpace(RelayError):
-    """The disk has no room for this upload."""
+    """This owner has too many unfinished uploads."""
 
 
 class WrongOffset(RelayError):
-    """The part does not continue where the upload stands; `offset` is where that is."""
+    """The part does not begin where the upload ends; `offset` is where it ends."""
 
     def __init__(self, offset: int) -> None:
-        super().__init__(f"The upload stands at byte {offset}.")
+        super().__init__(f"The upload ends at byte {offset}.")
         self.offset = offset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pending:
-    """An upload that has been announced."""
+class ResumableUpload:
+    """An upload that was created, as it was when it was read. The fields are kept as JSON."""
 
     id: str
     name: str
+    #: Bytes of the complete file.
     length: int
     #: Seconds since the epoch, after which it is deleted.
     expires: float
@@ -79,88 +77,93 @@ class Pending:
     offset: int = 0
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return self.offset == self.length
 
 
 def folder() -> Path:
-    """`UPLOAD_DIR`, or beside the recordings, where a finished file is renamed, not copied.
+    """`UPLOAD_DIR`, or a folder beside the recordings, from where files are renamed, not copied.
 
-    Raises `ImproperlyConfigured` where somebody else has made it.
+    All web processes must share it. Raises `ImproperlyConfigured` for another user's folder.
     """
-    named = relay_settings().UPLOAD_DIR
+    configured = relay_settings().UPLOAD_DIR
     storage = media_storage()
-    if named:
-        path = Path(named)
+    if configured:
+        path = Path(configured)
     elif isinstance(storage, FileSystemStorage):
         path = Path(storage.location) / FOLDER
     else:
         path = Path(tempfile.gettempdir()) / f"{FOLDER}-{os.geteuid()}"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # In a folder that all may write to, a name may have been taken, by a link, say.
-    if not named and (path.is_symlink() or path.stat().st_uid != os.geteuid()):
+    # Where all users may write, another one may have taken the name, for example with a link.
+    if not configured and (path.is_symlink() or path.stat().st_uid != os.geteuid()):
         raise ImproperlyConfigured(f"{path} is not ours: set UPLOAD_DIR to a folder that is.")
     return path
 
 
 def job_id(upload_id: str) -> uuid.UUID | None:
-    """The id of the job that an upload becomes; None for what is no id of an upload."""
+    """The id of the job that an upload becomes; None if this is not the id of an upload."""
     found = _ID.fullmatch(upload_id)
     return uuid.UUID(found["job"]) if found else None
 
 
-def create(owner: str, name: str, length: int, metadata: str = "") -> Pending:
-    """Announce an upload of `length` bytes; `owner` is whoever alone may go on with it.
+def create(owner: str, name: str, length: int, metadata: str = "") -> ResumableUpload:
+    """Create an upload of `length` bytes, which only `owner` (`access.upload_owner`) may continue.
 
-    Raises `TooManyUploads`, `NoSpace`. Expired uploads of anybody are deleted first.
+    Deletes expired uploads first, of any owner. Raises `TooManyUploads`, and `OSError` with
+    `ENOSPC` when the disk has no room for the file.
     """
     expire()
     where = folder()
-    mark = _mark(owner)
-    if sum(1 for _ in where.glob(f"{mark}-*.part")) >= OPEN_UPLOADS:
+    prefix = _owner_hash(owner)
+    if sum(1 for _ in where.glob(f"{prefix}-*.part")) >= OPEN_UPLOADS:
         raise TooManyUploads
     if shutil.disk_usage(where).free < length + SPARE_BYTES:
-        raise NoSpace
-    pending = Pending(
-        # The second half is secret until its owner tells: nobody can take the job's id.
-        id=f"{mark}-{uuid.UUID(bytes=secrets.token_bytes(16), version=4).hex}",
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    upload = ResumableUpload(
+        # Only the owner knows the second half, so nobody else can take the job's id.
+        id=f"{prefix}-{uuid.UUID(bytes=secrets.token_bytes(16), version=4).hex}",
         name=name,
         length=length,
         expires=time.time() + relay_settings().UPLOAD_EXPIRE_SECONDS,
         metadata=metadata,
     )
-    # The part first: a note without its part would be an upload that cannot go on.
-    _part(pending.id).touch(mode=0o600, exist_ok=False)
-    _write_note(pending)
-    return pending
+    # The part file first: a JSON file without one would be an upload that cannot continue.
+    _path(upload.id, "part").touch(mode=0o600, exist_ok=False)
+    # Written under another name and then renamed, so that the file appears complete.
+    draft = where / f"{upload.id}.{secrets.token_hex(4)}.draft"
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(asdict(upload)))
+    draft.replace(_path(upload.id, "json"))
+    return upload
 
 
-def find(owner: str, upload_id: str) -> Pending | None:
-    """The owner's upload, or None: unknown, somebody else's, expired, or ended."""
-    # An empty owner is a stranger: two of them are not one.
-    if not owner or not _ID.fullmatch(upload_id) or not upload_id.startswith(_mark(owner)):
+def find(owner: str, upload_id: str) -> ResumableUpload | None:
+    """The owner's upload; None if it is unknown, somebody else's, expired or finished."""
+    # "" stands for any anonymous viewer without a token: these are not one owner.
+    if not owner or not _ID.fullmatch(upload_id) or not upload_id.startswith(_owner_hash(owner)):
         return None
     try:
-        pending = Pending(**json.loads(_note(upload_id).read_text()))
-        pending = replace(pending, offset=_part(upload_id).stat().st_size)
+        upload = ResumableUpload(**json.loads(_path(upload_id, "json").read_text()))
+        upload = replace(upload, offset=_path(upload_id, "part").stat().st_size)
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return pending if pending.expires > time.time() else None
+    return upload if upload.expires > time.time() else None
 
 
-def append(pending: Pending, offset: int, content: IO[bytes], limit: int) -> int:
-    """Add at most `limit` bytes at `offset`; return the new offset.
+def append(upload: ResumableUpload, offset: int, read: Callable[[int], bytes], limit: int) -> int:
+    """Add at most `limit` bytes from `read` at `offset`; return the new offset.
 
-    What goes past the announced length is not written. Raises `UploadBusy`, `WrongOffset`,
-    and `FileNotFoundError` when it has ended. Not synced to disk: a dead process loses
-    nothing of what was written, and after a dead machine the client asks where it stands.
+    Bytes beyond the declared length are not written. Raises `UploadLocked`, `WrongOffset`, and
+    `FileNotFoundError` when the upload has ended. The file is not synced to disk: a dead
+    process loses no written byte, and after a power failure the client asks for the offset.
     """
-    with _locked(pending) as part:
-        stands = part.seek(0, os.SEEK_END)
-        if stands != offset:
-            raise WrongOffset(stands)
-        left = min(limit, pending.length - stands)
-        while left > 0 and (chunk := content.read(min(left, COPY_BYTES))):
+    with _locked(upload) as part:
+        end = part.seek(0, os.SEEK_END)
+        if end != offset:
+            raise WrongOffset(end)
+        left = min(limit, upload.length - end)
+        while left > 0 and (chunk := read(min(left, COPY_BYTES))):
             part.write(chunk)
             left -= len(chunk)
         part.flush()
@@ -168,58 +171,55 @@ def append(pending: Pending, offset: int, content: IO[bytes], limit: int) -> int
 
 
 @contextlib.contextmanager
-def finishing(pending: Pending) -> Iterator[UploadedFile[bytes]]:
-    """The whole file, to be stored once; locked, so that one request at a time tries.
+def complete_file(upload: ResumableUpload) -> Iterator[UploadedFile[bytes]]:
+    """The complete file, to be stored, for one request at a time.
 
-    Storing it takes a second name of the file away, never the first: until the job is
-    committed, a crash leaves an upload that can be finished again. Raises `UploadBusy`, and
-    `FileNotFoundError` when it has ended.
+    A storage may rename the file away. It gets a hard link for that: if the process dies before
+    the job is committed, the part file is still there and the upload can be finished again.
+    Raises `UploadLocked`, and `FileNotFoundError` when the upload has ended.
     """
-    with _locked(pending) as part:
-        taken = _part(pending.id).with_suffix(".storing")
-        taken.unlink(missing_ok=True)
+    with _locked(upload) as part:
+        path = _path(upload.id, "part")
+        link = path.with_suffix(".storing")
+        link.unlink(missing_ok=True)
+        # On a disk without hard links, a crash now costs the client another upload.
+        with contextlib.suppress(OSError):
+            os.link(path, link)
         try:
-            os.link(_part(pending.id), taken)
-        except OSError:
-            # A disk without hard links: a crash now costs the client another upload.
-            taken = _part(pending.id)
-        try:
-            yield _Spooled(part, pending, taken)
+            yield _SpooledFile(part, upload, link if link.exists() else path)
         finally:
-            if taken.suffix == ".storing":
-                taken.unlink(missing_ok=True)
+            link.unlink(missing_ok=True)
 
 
-def discard(pending: Pending) -> None:
-    """Forget an upload and free its file."""
-    _part(pending.id).unlink(missing_ok=True)
-    _note(pending.id).unlink(missing_ok=True)
+def discard(upload: ResumableUpload) -> None:
+    """Delete an upload. May be repeated."""
+    _path(upload.id, "part").unlink(missing_ok=True)
+    _path(upload.id, "json").unlink(missing_ok=True)
 
 
 def expire(now: float | None = None) -> int:
-    """Delete uploads whose time is up, and what dying processes left; return how many files.
+    """Delete expired uploads, and files that dead processes left; return the number of files.
 
-    `now` is in seconds since the epoch. Whatever else lies in the folder is left alone.
+    `now` is in seconds since the epoch. Other files in the folder are left alone.
     """
-    moment = time.time() if now is None else now
-    lifetime = relay_settings().UPLOAD_EXPIRE_SECONDS
-    gone = 0
+    oldest = (time.time() if now is None else now) - relay_settings().UPLOAD_EXPIRE_SECONDS
+    deleted = 0
     for path in folder().iterdir():
-        if not _OURS.fullmatch(path.name):
+        if not _SPOOL_FILE.fullmatch(path.name):
             continue
         with contextlib.suppress(FileNotFoundError):
-            # A note is as old as its upload; a part is younger, and goes a little later.
-            if path.stat().st_mtime + lifetime < moment:
+            # The JSON file is as old as its upload; the part file is younger and goes later.
+            if path.stat().st_mtime < oldest:
                 path.unlink()
-                gone += 1
-    return gone
+                deleted += 1
+    return deleted
 
 
-class _Spooled(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
-    """Lies on disk under a path of its own, which storages rename instead of copying."""
+class _SpooledFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
+    """A file with a path of its own on the disk, which storages rename instead of copying."""
 
-    def __init__(self, part: BinaryIO, pending: Pending, path: Path) -> None:
-        super().__init__(part, name=pending.name, size=pending.length)
+    def __init__(self, part: BinaryIO, upload: ResumableUpload, path: Path) -> None:
+        super().__init__(part, name=upload.name, size=upload.length)
         self._path = path
 
     def temporary_file_path(self) -> str:
@@ -227,36 +227,23 @@ class _Spooled(UploadedFile):  # type: ignore[type-arg]  # not generic at run ti
 
 
 @contextlib.contextmanager
-def _locked(pending: Pending) -> Iterator[BinaryIO]:
-    """The part file, for one request at a time, over all processes. The kernel frees the
-    lock of a process that dies."""
-    with _part(pending.id).open("r+b") as part:
+def _locked(upload: ResumableUpload) -> Iterator[BinaryIO]:
+    """The part file, locked against other requests. The kernel unlocks it if the process dies."""
+    with _path(upload.id, "part").open("r+b") as part:
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UploadBusy from error
+            raise UploadLocked from error
         # Between opening and locking, another request may have ended the upload.
-        if os.fstat(part.fileno()).st_nlink == 0 or not _part(pending.id).exists():
-            raise FileNotFoundError(pending.id)
+        if os.fstat(part.fileno()).st_nlink == 0 or not _path(upload.id, "part").exists():
+            raise FileNotFoundError(upload.id)
         yield part
 
 
-def _mark(owner: str) -> str:
-    """Names the owner in file names without telling who that is."""
+def _owner_hash(owner: str) -> str:
+    """Stands for the owner in file names, which must not reveal who that is."""
     return hashlib.sha256(owner.encode()).hexdigest()[:16]
 
 
-def _part(upload_id: str) -> Path:
-    return folder() / f"{upload_id}.part"
-
-
-def _note(upload_id: str) -> Path:
-    return folder() / f"{upload_id}.json"
-
-
-def _write_note(pending: Pending) -> None:
-    """Whole or not at all: it is written to a name of its own and then renamed."""
-    draft = folder() / f"{pending.id}.{secrets.token_hex(4)}.draft"
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(pending)))
-    draft.replace(_note(pending.id))
+def _path(upload_id: str, kind: Literal["part", "json"]) -> Path:
+    return folder() / f"{upload_id}.{kind}"

@@ -28,7 +28,7 @@ from denoise_relay.formats import AUDIO, VIDEO
 from denoise_relay.jobs import actions, validation
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
-from denoise_relay.uploads.completion import NotReady
+from denoise_relay.uploads.completion import CompletionError
 
 FIELD = "audio"
 PAGE_SIZE = 20
@@ -66,13 +66,15 @@ async def upload(request: HttpRequest) -> HttpResponse:
         return await _upload_page(request, viewer)
     upload_id = await sync_to_async(_upload_id, thread_sensitive=False)(request)
     if upload_id:
-        return await _arrived(viewer, upload_id)
-    batch = await _receive(request, viewer)
+        return await _complete(viewer, upload_id)
+    files = await sync_to_async(_files, thread_sensitive=False)(request)
+    if files:
+        viewer = await access.with_visitor(request, viewer)
+    batch = await _receive(files, viewer)
     if "application/json" in request.headers.get("Accept", ""):
         return _batch_json(batch)
     if batch.refusals:
-        # Read again: a first upload has just made the visitor's token.
-        return await _upload_page(request, await access.viewer_of(request), batch)
+        return await _upload_page(request, viewer, batch)
     single = batch.jobs[0] if len(batch.jobs) == 1 else None
     target = ("denoise_relay:job", [single.pk]) if single else ("denoise_relay:upload", [])
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
@@ -82,26 +84,25 @@ def _upload_id(request: HttpRequest) -> str:
     return request.POST.get("upload", "")
 
 
-async def _arrived(viewer: Viewer, upload_id: str) -> JsonResponse:
+async def _complete(viewer: Viewer, upload_id: str) -> HttpResponse:
     """Only scripts send in parts, so this is always JSON."""
     try:
-        return _batch_json(Batch(jobs=[await completion.job_of(viewer, upload_id)]))
+        return _batch_json(Batch(jobs=[await completion.complete(viewer, upload_id)]))
     except UploadRejected as error:
         refusal = Refusal(name="", code=error.code, message=str(error))
         return _batch_json(Batch(refusals=[refusal]))
-    except NotReady as error:
-        return completion.not_ready(error)
+    except CompletionError as error:
+        return error.response()
 
 
-async def _receive(request: HttpRequest, viewer: Viewer) -> Batch:
-    files = await sync_to_async(_files, thread_sensitive=False)(request)
+async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> Batch:
     batch = Batch()
     if not files:
         message = _("Choose a recording first.")
         batch.refusals.append(Refusal(name="", code="required", message=message))
         return batch
-    owner = viewer.user if viewer.user.is_authenticated else None
-    visitor = "" if owner else await access.visitor_token(request)
+    owner = viewer.logged_in_user
+    visitor = "" if owner else viewer.visitor
     for file in files:
         try:
             batch.jobs.append(await actions.asubmit(file, owner=owner, visitor=visitor))

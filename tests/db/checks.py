@@ -1,4 +1,4 @@
-"""What is true of every journal, and calls that really run at the same time."""
+"""Checks of a job's journal, and calls that really run at the same time."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from denoise_relay.models import Job
 T = TypeVar("T")
 
 
-def story(job: UUID) -> list[Event]:
-    """All events of a job, after checking what is true of every journal (invariant 2)."""
+def checked_events(job: UUID) -> list[Event]:
+    """All events of a job, after `check_journal`."""
     rows = models.Event.objects.filter(job=job).order_by("seq")
-    told = [read.as_event(row) for row in rows]
-    assert [event.seq for event in told] == list(range(1, len(told) + 1))
-    percents = [event.pct for event in told]
+    events = [read.as_event(row) for row in rows]
+    check_journal(events, Job.objects.get(pk=job))
+    return events
+
+
+def check_journal(events: Sequence[Event], row: Job) -> None:
+    """Check what is true of a job's events and its row at any time (invariant 2)."""
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    percents = [event.pct for event in events]
     assert percents == sorted(percents)
-    moments = [event.at for event in told]
+    moments = [event.at for event in events]
     assert moments == sorted(moments)
-    assert not any(event.stage.terminal for event in told[:-1])
-    mirror = Job.objects.get(pk=job)
-    if told:
-        last = told[-1]
-        assert (mirror.seq, mirror.stage, mirror.pct, mirror.message) == (
-            last.seq,
-            last.stage,
-            last.pct,
-            last.message,
-        )
-        assert mirror.ended == last.stage.terminal
-    return told
+    assert not any(event.stage.terminal for event in events[:-1])
+    if events:
+        last = events[-1]
+        mirrored = (row.seq, row.stage, row.pct, row.message)
+        assert mirrored == (last.seq, last.stage, last.pct, last.message)
+        assert row.ended == last.stage.terminal
 
 
 def parallel(functions: Sequence[Callable[[], T]]) -> list[T]:

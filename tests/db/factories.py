@@ -1,4 +1,4 @@
-"""Jobs and events for tests: rows without files, or with a stored recording."""
+"""Creates jobs and events: rows that name a file that does not exist, or a stored recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILED = Fact(stage=Stage.ERROR, message="No audio")
 
 
 def make_job(**columns: Any) -> Job:
-    """A queued job with its first event."""
+    """A queued job with its first event; its file does not exist."""
     job = Job(file_name="voice.wav", size_bytes=4, **columns)
     job.original.name = "denoise/none/voice.wav"
     job.save(force_insert=True)
@@ -27,14 +27,14 @@ def make_job(**columns: Any) -> Job:
 
 
 def append(job: Job, fact: Fact | None, *, epoch: int | None = None, **changes: Any) -> Outcome:
-    """Journal one fact, under the epoch that the object knows."""
+    """Append one event, under the object's own epoch by default. Does not refresh the object."""
     number = job.epoch if epoch is None else epoch
     (outcome,) = append_entries([Entry(job=job.pk, epoch=number, fact=fact, changes=changes)])
     return outcome
 
 
 def end(job: Job, fact: Fact = DONE) -> Outcome:
-    """End a job."""
+    """End a job, without a stored result."""
     status = Status.DONE if fact.stage is Stage.DONE else Status.ERROR
     return append(job, fact, status=status)
 
@@ -46,27 +46,25 @@ def stored_job(
     job = Job(file_name=file_name, size_bytes=len(content), **columns)
     job.original.name = media_storage().save(media_name(job, file_name), ContentFile(content))
     job.save(force_insert=True)
-    say(job, Fact(message="Queued"))
+    append_and_refresh(job, Fact(message="Queued"))
     return job
 
 
-def say(job: Job, fact: Fact | None, **changes: Any) -> None:
-    """Journal a fact about the job, and refresh it."""
-    (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact, changes=changes)])
-    assert outcome.written
+def append_and_refresh(job: Job, fact: Fact | None, **changes: Any) -> None:
+    """Append one event, which must be written, and refresh the object."""
+    assert append(job, fact, epoch=0, **changes).written
     job.refresh_from_db()
 
 
 def finish(job: Job, content: bytes = b"denoised bytes", *, suffix: str = "flac") -> Job:
     """End the job well, with a stored result."""
     name = media_storage().save(media_name(job, f"result.{suffix}"), ContentFile(content))
-    fact = Fact(stage=Stage.DONE, pct=100.0, message="Done")
-    say(job, fact, status=Status.DONE, finished_at=timezone.now(), result=name)
+    append_and_refresh(job, DONE, status=Status.DONE, finished_at=timezone.now(), result=name)
     return job
 
 
 def fail(job: Job, message: str, *, status: Status = Status.ERROR, detail: str = "") -> Job:
     """End the job badly."""
     fact = Fact(stage=Stage.ERROR, message=message)
-    say(job, fact, status=status, finished_at=timezone.now(), error_detail=detail)
+    append_and_refresh(job, fact, status=status, finished_at=timezone.now(), error_detail=detail)
     return job

@@ -1,7 +1,7 @@
-"""Requests to async views from plain tests.
+"""Requests to async views from synchronous tests.
 
-Run by `async_to_sync`, views do their database work in the test's own thread, and so see
-the test's transaction: nothing has to be flushed afterwards.
+`async_to_sync` runs the database work of views in the test's own thread, so they see the test's
+transaction, and the tables need not be flushed afterwards.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.test import AsyncClient
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """A response, read to its end and closed."""
 
     status: int
@@ -30,19 +30,19 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(
+def fetch(
     path: str, *, client: AsyncClient | None = None, method: str = "GET", **kwargs: Any
-) -> Answer:
+) -> Response:
     """Send one request; `kwargs` are those of Django's test client (`headers`, `data`…)."""
-    return async_to_sync(aask)(path, client=client, method=method, **kwargs)
+    return async_to_sync(afetch)(path, client=client, method=method, **kwargs)
 
 
-async def aask(
+async def afetch(
     path: str, *, client: AsyncClient | None = None, method: str = "GET", **kwargs: Any
-) -> Answer:
-    """`ask` for async tests."""
+) -> Response:
+    """`fetch` for async tests."""
     client = client or AsyncClient()
     response = await getattr(client, method.lower())(path, **kwargs)
     chunks = [chunk async for chunk in response] if response.streaming else [response.content]
     response.close()
-    return Answer(status=response.status_code, headers=response.headers, body=b"".join(chunks))
+    return Response(status=response.status_code, headers=response.headers, body=b"".join(chunks))

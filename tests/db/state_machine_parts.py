@@ -16,20 +16,6 @@ from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.models import Job
 
 
-def check_whole(told: list[Event], row: Job) -> None:
-    """What is true of every journal at every moment (invariant 2)."""
-    assert [event.seq for event in told] == list(range(1, len(told) + 1))
-    percents = [event.pct for event in told]
-    assert percents == sorted(percents)
-    moments = [event.at for event in told]
-    assert moments == sorted(moments)
-    assert not any(event.stage.terminal for event in told[:-1])
-    last = told[-1]
-    mirrored = (row.seq, row.stage, row.pct, row.message)
-    assert mirrored == (last.seq, last.stage, last.pct, last.message)
-    assert row.ended == last.stage.terminal
-
-
 @dataclass(kw_only=True, slots=True)
 class Known:
     """What the model says of one job; the database must agree after each step."""

@@ -1,4 +1,4 @@
-"""The tables: names of files, what a job says of itself, and the migration."""
+"""The tables: names of files, texts of rows, and the migration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.db.factories import make_job
 pytestmark = pytest.mark.django_db
 
 
-def test_the_migration_is_the_models() -> None:
+def test_the_migration_matches_the_models() -> None:
     output = StringIO()
     call_command("makemigrations", "denoise_relay", check=True, dry_run=True, stdout=output)
 
@@ -64,7 +64,7 @@ def test_names_in_the_storage_cannot_be_guessed() -> None:
     assert all(len(name) <= 255 for name in names)
 
 
-def test_a_storage_of_our_own_is_preferred(settings: Settings) -> None:
+def test_the_storage_named_after_the_app_is_preferred(settings: Settings) -> None:
     assert not isinstance(models.media_storage(), InMemoryStorage)
     settings.STORAGES = settings.STORAGES | {
         "denoise_relay": {"BACKEND": "django.core.files.storage.InMemoryStorage"}
@@ -73,7 +73,7 @@ def test_a_storage_of_our_own_is_preferred(settings: Settings) -> None:
     assert isinstance(models.media_storage(), InMemoryStorage)
 
 
-def test_words() -> None:
+def test_texts() -> None:
     job = make_job()
 
     assert str(job) == "voice.wav"

@@ -38,8 +38,9 @@ from denoise_relay.journal.leases import Lease
 from denoise_relay.lifecycle import TERMINAL, Status
 from denoise_relay.models import Job
 from denoise_relay.pubsub.publisher import frame_of
+from tests.db.checks import check_journal
 from tests.db.factories import make_job
-from tests.db.state_machine_parts import Known, Watcher, Web, check_whole
+from tests.db.state_machine_parts import Known, Watcher, Web
 
 T = TypeVar("T")
 EXAMPLES, STEPS = 60, 40
@@ -180,8 +181,8 @@ class Relay(RuleBasedStateMachine):
         self._finish(self.leases[-1 - which % len(self.leases)], well)
 
     @rule()
-    def announce_places(self) -> None:
-        queue_positions._update_places()
+    def update_positions(self) -> None:
+        queue_positions._update_positions()
 
     # --- The bell: each message may be lost, doubled, late, out of order -------------------
 
@@ -324,7 +325,7 @@ class Relay(RuleBasedStateMachine):
         for pk, events in now.items():
             before = self.told.get(pk, [])
             assert events[: len(before)] == before
-            check_whole(events, rows[pk])
+            check_journal(events, rows[pk])
         self.told = now
         return rows
 

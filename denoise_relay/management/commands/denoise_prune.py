@@ -52,12 +52,10 @@ class Command(BaseCommand):
         self.stdout.write(f"{'Would delete' if dry_run else 'Deleted'} {_words(tally)}.")
         if not dry_run and (expired := spool.expire()):
             self.stdout.write(f"Deleted {expired} files of expired uploads.")
-        if tally.shared:
-            self.stdout.write(f"Kept {tally.shared} files that retries still use.")
-        if tally.failed:
-            self.stderr.write(
-                f"{tally.failed} files could not be deleted (see the log); run this again."
-            )
+        if shared := tally["shared"]:
+            self.stdout.write(f"Kept {shared} files that retries still use.")
+        if failed := tally["failed"]:
+            self.stderr.write(f"{failed} files could not be deleted (see the log); run this again.")
 
 
 def _days(text: str) -> int:
@@ -72,6 +70,6 @@ def _days(text: str) -> int:
 
 def _words(tally: Tally) -> str:
     return (
-        f"{tally.jobs} jobs with {tally.events} events and {tally.files} files, "
-        f"{tally.orphans} orphaned files"
+        f"{tally['jobs']} jobs with {tally['events']} events and {tally['files']} files, "
+        f"{tally['orphans']} orphaned files"
     )

@@ -25,7 +25,7 @@ from denoise_relay.admin.large_tables import JobsByDate
 from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
-from tests.db.factories import fail, finish, say, stored_job
+from tests.db.factories import append_and_refresh, fail, finish, stored_job
 
 LIST = "/admin/denoise_relay/job/"
 KEYS = "/admin/denoise_relay/apikey/"
@@ -71,7 +71,7 @@ def names_on(client: Client, query: str) -> set[str]:
 
 def test_list_shows_status_in_words(root: Client) -> None:
     fail(stored_job(file_name="bad.wav"), "No speech")
-    say(stored_job(file_name="busy.wav"), Fact(pct=62.5), status=Status.PROCESSING)
+    append_and_refresh(stored_job(file_name="busy.wav"), Fact(pct=62.5), status=Status.PROCESSING)
 
     html = text(root, LIST)
 
@@ -186,7 +186,7 @@ def test_page_has_the_latest_events_in_order_as_text(
     monkeypatch.setattr(jobs_admin, "TIMELINE_LENGTH", 3)
     job = stored_job(file_name="<b>bold</b>.wav")
     for n in range(1, 5):
-        say(job, Fact(pct=n, message=f"<img src=x> step {n}"))
+        append_and_refresh(job, Fact(pct=n, message=f"<img src=x> step {n}"))
 
     html = text(root, page(job))
 

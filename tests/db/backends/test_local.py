@@ -14,7 +14,7 @@ from denoise_relay.jobs import actions, validation
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import Supervisor
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.waiting import eventually
 
 pytestmark = [
@@ -63,7 +63,7 @@ async def test_the_sample_from_upload_to_done() -> None:
     finally:
         await supervisor.stop()
 
-    told = await database.call(story, job.pk)
+    told = await database.call(checked_events, job.pk)
     assert (job.status, job.message) == ("done", "Done")
     assert Path(job.result.path).read_bytes()[:4] == b"fLaC"
     assert len({event.pct for event in told}) > 3

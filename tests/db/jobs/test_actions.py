@@ -1,4 +1,4 @@
-"""What people do with jobs: submit, cancel, retry."""
+"""Submit, cancel and retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.db.factories import end, make_job
 from tests.db.jobs.test_validation import tone
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of events that were published, after they were committed."""
     numbers: list[int] = []
 
@@ -44,7 +44,7 @@ def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "available", lambda: False)
 
 
-def test_submit(rung: list[int]) -> None:
+def test_submit(published: list[int]) -> None:
     content = tone()
 
     first = denoise_relay.submit(ContentFile(content, "Talk.WAV"))
@@ -53,30 +53,30 @@ def test_submit(rung: list[int]) -> None:
     assert (first.file_name, first.size_bytes, first.is_video) == ("Talk.WAV", len(content), False)
     assert (second.file_name, second.is_video) == ("Holidays.mp4", True)
     assert Path(first.original.path).read_bytes() == content
-    assert [e.message for e in story(first.pk)] == ["Queued"]
-    assert [e.message for e in story(second.pk)] == ["Queued, 1 ahead"]
+    assert [e.message for e in checked_events(first.pk)] == ["Queued"]
+    assert [e.message for e in checked_events(second.pk)] == ["Queued, 1 ahead"]
     assert (second.seq, second.message) == (1, "Queued, 1 ahead")
-    assert rung == [1, 1]
+    assert published == [1, 1]
 
 
-async def test_asubmit(rung: list[int]) -> None:
+async def test_asubmit(published: list[int]) -> None:
     job = await denoise_relay.asubmit(ContentFile(tone(), "a.wav"), visitor="token")
 
     assert (await Job.objects.aget(visitor="token")).pk == job.pk
-    assert rung == [1]
+    assert published == [1]
 
 
-def test_events_are_in_the_sites_language_not_the_persons(rung: list[int]) -> None:
+def test_events_are_in_the_sites_language_not_the_persons(published: list[int]) -> None:
     with translation.override("ar"):
         job = actions.submit(ContentFile(tone(), "a.wav"))
         actions.cancel(job)
         assert translation.get_language() == "ar"
 
-    assert [event.message for event in story(job.pk)] == ["Queued", "Canceled."]
+    assert [event.message for event in checked_events(job.pk)] == ["Queued", "Canceled."]
 
 
 def test_no_file_is_left_of_a_job_that_could_not_be_made(
-    media: Path, monkeypatch: pytest.MonkeyPatch, rung: list[int]
+    media: Path, monkeypatch: pytest.MonkeyPatch, published: list[int]
 ) -> None:
     def away() -> int:
         raise DatabaseError("gone")
@@ -88,10 +88,10 @@ def test_no_file_is_left_of_a_job_that_could_not_be_made(
 
     assert not Job.objects.exists()
     assert [path for path in media.rglob("*") if path.is_file()] == []
-    assert rung == []
+    assert published == []
 
 
-def test_cancel_fences_the_runner_off(rung: list[int]) -> None:
+def test_cancel_fences_the_runner_off(published: list[int]) -> None:
     job = make_job()
     leases.claim("me", 1, 60)
 
@@ -102,11 +102,11 @@ def test_cancel_fences_the_runner_off(rung: list[int]) -> None:
     assert job.finished_at is not None
     assert leases.renew("me", {job.pk}, 60) == set()
     assert leases.claim("you", 9, 60) == []
-    assert [e.stage for e in story(job.pk)] == [Stage.PROCESSING, Stage.ERROR]
-    assert rung == [2]
+    assert [e.stage for e in checked_events(job.pk)] == [Stage.PROCESSING, Stage.ERROR]
+    assert published == [2]
 
 
-def test_what_has_ended_is_not_canceled(rung: list[int]) -> None:
+def test_an_ended_job_is_not_canceled(published: list[int]) -> None:
     job = make_job()
     end(job)
     heard: list[str] = []
@@ -128,14 +128,14 @@ def test_what_has_ended_is_not_canceled(rung: list[int]) -> None:
     assert heard == ["canceled"]
 
 
-def test_cancel_of_what_is_gone() -> None:
+def test_cancel_of_a_deleted_job() -> None:
     job = make_job()
     Job.objects.all().delete()
 
     assert not actions.cancel(job)
 
 
-async def test_a_retry_is_a_new_job_from_the_same_file(rung: list[int]) -> None:
+async def test_a_retry_is_a_new_job_from_the_same_file(published: list[int]) -> None:
     job = await database.call(make_job, visitor="token", duration_seconds=2.0)
     await actions.acancel(job)
 
@@ -148,4 +148,4 @@ async def test_a_retry_is_a_new_job_from_the_same_file(rung: list[int]) -> None:
     assert anew.original.name == job.original.name
     assert (anew.visitor, anew.file_name, anew.duration_seconds) == ("token", "voice.wav", 2.0)
     assert (anew.status, anew.epoch, anew.attempt) == ("queued", 0, 0)
-    assert [event.message for event in await database.call(story, anew.pk)] == ["Queued"]
+    assert [event.message for event in await database.call(checked_events, anew.pk)] == ["Queued"]

@@ -1,4 +1,4 @@
-"""The door: what comes in, and what the person is told who brings something else."""
+"""Which files may become jobs, and the error messages for the others."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def tone(seconds: float = 0.5) -> bytes:
     return content.getvalue()
 
 
-async def test_a_recording_comes_in() -> None:
+async def test_a_recording_is_accepted() -> None:
     content = tone(1.5)
 
-    recording = await validation.receive(ContentFile(content, "Talk.WAV"))
+    recording = await validation.validate(ContentFile(content, "Talk.WAV"))
 
     assert recording.name == "Talk.WAV"
     assert recording.size_bytes == len(content)
@@ -46,23 +46,23 @@ async def test_a_recording_comes_in() -> None:
     assert not recording.is_video
 
 
-async def test_the_sample_comes_in_and_is_left_at_its_beginning() -> None:
+async def test_the_sample_is_accepted_and_left_at_its_beginning() -> None:
     sample = validation.sample()
 
-    recording = await validation.receive(sample)
+    recording = await validation.validate(sample)
 
     assert recording.name == f"{validation.SAMPLE_NAME}.mp3"
     assert recording.duration_seconds
     assert sample.tell() == 0
 
 
-async def test_a_large_upload_is_judged_where_it_lies() -> None:
+async def test_a_large_upload_is_read_where_it_is_on_disk() -> None:
     content = tone()
     with TemporaryUploadedFile("a.wav", "audio/wav", len(content), None) as upload:
         upload.write(content)
         upload.seek(0)
 
-        assert (await validation.receive(upload)).duration_seconds == pytest.approx(0.5, abs=0.01)
+        assert (await validation.validate(upload)).duration_seconds == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_refusals(
     settings.DENOISE_RELAY = {"MAX_UPLOAD_BYTES": 2000}
 
     with pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(content, name))
+        await validation.validate(ContentFile(content, name))
 
     assert refused.value.code == code
     assert str(refused.value).startswith(words)
@@ -93,41 +93,42 @@ async def test_a_recording_that_is_too_long(settings: Settings) -> None:
     settings.DENOISE_RELAY = {"MAX_DURATION_SECONDS": 1}
 
     with pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(tone(2), "a.wav"))
+        await validation.validate(ContentFile(tone(2), "a.wav"))
 
     assert refused.value.code == "too_long"
 
 
-async def test_refusals_speak_the_persons_language() -> None:
+async def test_errors_are_in_the_persons_language() -> None:
     with translation.override("ar"), pytest.raises(UploadRejected) as refused:
-        await validation.receive(ContentFile(b"", "a.wav"))
+        await validation.validate(ContentFile(b"", "a.wav"))
 
     assert refused.value.code == "empty"
 
 
-async def test_without_an_engine_the_backend_has_the_last_word(
+def fail_probes(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    async def probe(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(engine, "probe", probe)
+
+
+async def test_without_an_engine_the_content_is_not_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def unavailable(*_: Any, **__: Any) -> None:
-        raise engine.EngineUnavailable("av")
+    fail_probes(monkeypatch, engine.EngineUnavailable("av"))
 
-    monkeypatch.setattr(engine, "probe", unavailable)
-
-    assert (await validation.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+    assert (await validation.validate(ContentFile(b"x", "a.wav"))).duration_seconds is None
     monkeypatch.setattr(engine, "available", lambda: False)
-    assert (await validation.receive(ContentFile(b"x", "a.wav"))).duration_seconds is None
+    assert (await validation.validate(ContentFile(b"x", "a.wav"))).duration_seconds is None
 
 
-async def test_a_file_that_kills_the_engine_is_no_recording(
+async def test_a_file_that_crashes_the_engine_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def crashed(*_: Any, **__: Any) -> None:
-        raise engine.EngineCrashed("SIGSEGV")
-
-    monkeypatch.setattr(engine, "probe", crashed)
+    fail_probes(monkeypatch, engine.EngineCrashed("SIGSEGV"))
 
     with pytest.raises(UploadRejected, match="could not be read") as refused:
-        await validation.receive(ContentFile(b"x", "a.wav"))
+        await validation.validate(ContentFile(b"x", "a.wav"))
 
     assert refused.value.code == "not_media"
     assert "SIGSEGV" not in str(refused.value)
@@ -165,17 +166,17 @@ def test_names_for_display(name: str, shown: str) -> None:
         (None, "talk.wav"),
     ],
 )
-async def test_another_name_keeps_the_kind(name: str | None, shown: str) -> None:
+async def test_another_name_keeps_the_extension(name: str | None, shown: str) -> None:
     file: File[bytes] = ContentFile(tone(), "talk.wav")
 
-    assert (await validation.receive(file, name)).name == shown
+    assert (await validation.validate(file, name)).name == shown
 
 
-async def test_many_at_a_time_are_all_judged() -> None:
-    """Probes are child processes: more at a time than cores would only time out together."""
+async def test_many_files_at_once_are_all_validated() -> None:
+    """Probes are child processes: with more at a time than cores, all would time out."""
     async with asyncio.timeout(50):
         found = await asyncio.gather(
-            *(validation.receive(ContentFile(tone(), f"{n}.wav")) for n in range(8))
+            *(validation.validate(ContentFile(tone(), f"{n}.wav")) for n in range(8))
         )
 
     assert len(found) == 8

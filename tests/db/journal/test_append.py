@@ -18,7 +18,7 @@ from denoise_relay.journal import read
 from denoise_relay.journal.append import FENCED, Entry, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
-from tests.db.checks import parallel, story
+from tests.db.checks import checked_events, parallel
 from tests.db.factories import DONE, FAILED, append, end, make_job
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ def test_events_are_numbered_and_mirrored() -> None:
         append(job, Fact(pct=pct, message=f"{pct:.0f} done"))
     end(job)
 
-    assert [(e.seq, e.pct, e.message) for e in story(job.pk)] == [
+    assert [(e.seq, e.pct, e.message) for e in checked_events(job.pk)] == [
         (1, 0.0, "Queued"),
         (2, 10.0, "10 done"),
         (3, 20.0, "20 done"),
@@ -57,7 +57,7 @@ def test_several_entries_of_one_job_in_one_group() -> None:
 
     assert [outcome.written for outcome in outcomes] == [True, True, True, True, False]
     assert [o.event.seq for o in outcomes if o.event] == [2, 3, 4]
-    assert len(story(job.pk)) == 4
+    assert len(checked_events(job.pk)) == 4
     job.refresh_from_db()
     assert (job.status, job.upstream_id) == ("done", "u")
 
@@ -71,7 +71,7 @@ def test_a_writer_under_another_epoch_changes_nothing(epoch: int) -> None:
 
     assert outcome == FENCED
     assert Job.objects.filter(pk=job.pk).values().get() == before
-    assert len(story(job.pk)) == 1
+    assert len(checked_events(job.pk)) == 1
 
 
 @pytest.mark.parametrize("fact", [DONE, FAILED])
@@ -84,7 +84,7 @@ def test_an_ended_job_takes_nothing_more(fact: Fact) -> None:
     assert end(job, DONE) == FENCED
     assert append(job, None, upstream_id="late") == FENCED
     assert Job.objects.filter(pk=job.pk).values().get() == before
-    assert [e.stage for e in story(job.pk)] == [Stage.PROCESSING, fact.stage]
+    assert [e.stage for e in checked_events(job.pk)] == [Stage.PROCESSING, fact.stage]
 
 
 def test_an_unknown_job_is_fenced_off_and_others_are_written() -> None:
@@ -111,7 +111,7 @@ def test_percents_never_fall_and_errors_keep_them() -> None:
         append(job, Fact(pct=pct))
     end(job, FAILED)
 
-    assert [e.pct for e in story(job.pk)] == [0, 40, 40, 40, 60, 60, 100, 100, 100]
+    assert [e.pct for e in checked_events(job.pk)] == [0, 40, 40, 40, 60, 60, 100, 100, 100]
 
 
 def test_text_is_cleaned_before_it_is_stored() -> None:
@@ -119,7 +119,7 @@ def test_text_is_cleaned_before_it_is_stored() -> None:
 
     append(job, Fact(message="a\x00b\ud800c" + "x" * 600))
 
-    message = story(job.pk)[-1].message
+    message = checked_events(job.pk)[-1].message
     assert message.startswith("a b cxxx")
     assert len(message) == MESSAGE_LIMIT
 
@@ -141,7 +141,7 @@ def test_the_end_is_an_event_and_a_status_together(
     with pytest.raises(IllegalTransition):
         append(job, fact, **changes)
 
-    assert len(story(job.pk)) == 1
+    assert len(checked_events(job.pk)) == 1
 
 
 def test_a_bad_entry_leaves_no_trace_of_its_group() -> None:
@@ -156,7 +156,7 @@ def test_a_bad_entry_leaves_no_trace_of_its_group() -> None:
             ]
         )
 
-    assert len(story(good.pk)) == 1
+    assert len(checked_events(good.pk)) == 1
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_writers_at_the_same_time_leave_no_hole() -> None:
         )
 
     assert parallel([partial(write, n) for n in range(8)]) == [20] * 8
-    assert len(story(job.pk)) == len(story(other.pk)) == 81
+    assert len(checked_events(job.pk)) == len(checked_events(other.pk)) == 81
 
 
 @pytest.mark.django_db(transaction=True)
@@ -263,4 +263,4 @@ def test_of_many_ends_at_the_same_time_one_counts() -> None:
     ends = parallel([partial(end, job, DONE if n % 2 else FAILED) for n in range(8)])
 
     assert sum(outcome.written for outcome in ends) == 1
-    assert len(story(job.pk)) == 2
+    assert len(checked_events(job.pk)) == 2

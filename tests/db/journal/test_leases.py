@@ -14,7 +14,7 @@ from denoise_relay.events import Fact
 from denoise_relay.journal import leases
 from denoise_relay.journal.append import FENCED, Entry, append_entries
 from denoise_relay.models import Job
-from tests.db.checks import parallel, story
+from tests.db.checks import checked_events, parallel
 from tests.db.factories import append, end, make_job
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,7 @@ def test_an_expired_lease_passes_on_and_its_holder_is_fenced_off() -> None:
     assert Job.objects.get(pk=job.pk).started_at == begun
     assert append(job, Fact(pct=99), epoch=mine.epoch) == FENCED
     assert append(job, Fact(pct=10), epoch=yours.epoch).written
-    assert [event.pct for event in story(job.pk)] == [0, 10]
+    assert [event.pct for event in checked_events(job.pk)] == [0, 10]
 
 
 def test_renew_tells_what_was_lost() -> None:

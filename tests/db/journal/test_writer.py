@@ -24,7 +24,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.runtime.background import spawn
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.db.factories import DONE, make_job
 from tests.waiting import eventually
 
@@ -66,7 +66,7 @@ async def leased() -> Lease:
 
 
 async def told(lease: Lease) -> list[Event]:
-    return await database.call(story, lease.job)
+    return await database.call(checked_events, lease.job)
 
 
 async def test_record_returns_after_commit_and_publication() -> None:

@@ -53,7 +53,7 @@ class Client(WebsocketCommunicator):  # type: ignore[misc]  # Channels is untype
     async def frames(self, count: int) -> list[dict[str, Any]]:
         return [await self.frame() for _ in range(count)]
 
-    async def say(self, body: Any) -> None:
+    async def append_and_refresh(self, body: Any) -> None:
         await self.send_to(text_data=json.dumps(body))
 
     async def closed(self) -> int:
@@ -211,13 +211,13 @@ async def test_who_may_watch() -> None:
 async def test_another_sites_page_is_refused(origin: bytes) -> None:
     async with opened("/ws/denoise/", [(b"origin", origin)]) as client:
         # What it says at once is not even looked at.
-        await client.say({"watch": {str(uuid4()): None}})
+        await client.append_and_refresh({"watch": {str(uuid4()): None}})
         assert await client.closed() == 4403
 
 
 async def test_our_own_page_is_welcome() -> None:
     async with opened("/ws/denoise/", [(b"origin", b"http://testserver")]) as client:
-        await client.say({"ping": 1})
+        await client.append_and_refresh({"ping": 1})
         assert await client.frame() == {"pong": 1}
 
 
@@ -226,9 +226,9 @@ async def test_a_job_socket_takes_pings_only() -> None:
     job = await job_with()
     async with opened(one(job)) as client:
         await client.frame()
-        await client.say({"ping": 7})
+        await client.append_and_refresh({"ping": 7})
         assert await client.frame() == {"pong": 7}
-        await client.say({"watch": {}})
+        await client.append_and_refresh({"watch": {}})
         assert (await client.frame())["error"] == "bad_request"
 
 
@@ -239,7 +239,7 @@ async def test_a_job_socket_takes_pings_only() -> None:
 async def test_many_jobs_on_one_socket() -> None:
     a, b = await job_with(2), await job_with()
     async with opened("/ws/denoise/") as client:
-        await client.say({"watch": {str(a.pk): 1, str(b.pk): None}})
+        await client.append_and_refresh({"watch": {str(a.pk): 1, str(b.pk): None}})
         told = [(frame["job"], frame["seq"]) for frame in await client.frames(3)]
         await tell(b, 5)
         await tell_end(a)
@@ -250,10 +250,10 @@ async def test_many_jobs_on_one_socket() -> None:
         assert live == {(str(b.pk), 2), (str(a.pk), 4)}
         # What has ended is watched no more, and the socket goes on.
         assert websocket.feed().viewers == 1
-        await client.say({"unwatch": [str(b.pk), "x", 7]})
+        await client.append_and_refresh({"unwatch": [str(b.pk), "x", 7]})
         await eventually(lambda: websocket.feed().viewers == 0)
         await tell(b, 6)
-        await client.say({"ping": "still here"})
+        await client.append_and_refresh({"ping": "still here"})
         assert await client.frame() == {"pong": "still here"}
 
 
@@ -261,7 +261,7 @@ async def test_many_jobs_on_one_socket() -> None:
 async def test_unknown_jobs_are_told_and_the_others_watched() -> None:
     job, unknown = await job_with(), str(uuid4())
     async with opened("/ws/denoise/") as client:
-        await client.say({"watch": {unknown: 3, str(job.pk): None, "no uuid": None}})
+        await client.append_and_refresh({"watch": {unknown: 3, str(job.pk): None, "no uuid": None}})
 
         assert await client.frames(3) == [
             {"job": unknown, "error": "not_found"},
@@ -280,15 +280,17 @@ async def _newest(job: Job) -> dict[str, Any]:
 async def test_no_more_jobs_than_allowed() -> None:
     some = [await job_with() for _ in range(4)]
     async with opened("/ws/denoise/") as client:
-        await client.say({"watch": {str(job.pk): None for job in some}})
+        await client.append_and_refresh({"watch": {str(job.pk): None for job in some}})
         assert (await client.frame())["detail"] == "At most 3 jobs in one message."
-        await client.say({"watch": {str(job.pk): None for job in some[:3]}})
+        await client.append_and_refresh({"watch": {str(job.pk): None for job in some[:3]}})
         await client.frames(3)
-        await client.say({"watch": {str(some[3].pk): None}})
+        await client.append_and_refresh({"watch": {str(some[3].pk): None}})
         assert (await client.frame())["detail"] == "At most 3 jobs on one socket."
         # One that is watched already is no more.
-        await client.say({"watch": {str(some[0].pk): None}, "unwatch": [str(some[1].pk)]})
-        await client.say({"watch": {str(some[3].pk): None}})
+        await client.append_and_refresh(
+            {"watch": {str(some[0].pk): None}, "unwatch": [str(some[1].pk)]}
+        )
+        await client.append_and_refresh({"watch": {str(some[3].pk): None}})
         assert (await client.frame())["job"] == str(some[3].pk)
 
 
@@ -328,7 +330,7 @@ async def test_bad_input_is_told_and_the_third_time_closes(text: str | bytes) ->
             assert answer["detail"]
         assert await client.closed() == 4400
         # What comes after is not heard.
-        await client.say({"ping": 1})
+        await client.append_and_refresh({"ping": 1})
         assert await client.receive_nothing()
 
 
@@ -341,7 +343,7 @@ async def test_a_client_that_leaves_leaves_nothing(the_feed: Feed, path: str) ->
     job, before = await job_with(), asyncio.all_tasks()
     async with opened(one(job) if path == "one" else "/ws/denoise/") as client:
         if path == "many":
-            await client.say({"watch": {str(job.pk): None}})
+            await client.append_and_refresh({"watch": {str(job.pk): None}})
         await client.frame()
         assert the_feed.viewers == 1
 
@@ -426,7 +428,7 @@ async def test_a_slow_client_skips_progress_and_gets_the_end() -> None:
 
     async with opened(one(job), app=slow) as client:
         await client.frame()
-        await client.say({"ping": 0})  # answered once the journal has been read
+        await client.append_and_refresh({"ping": 0})  # answered once the journal has been read
         await eventually(lambda: len(sent) == 2)
         await tell(job, 1)
         await eventually(lambda: len(sent) == 3)

@@ -25,7 +25,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def say(job: Job, pct: float) -> Event:
+async def append_and_refresh(job: Job, pct: float) -> Event:
     outcome = await database.call(append, job, Fact(pct=pct))
     assert outcome.event is not None
     return outcome.event
@@ -54,7 +54,7 @@ class Box(Mailbox):
 async def test_replay(the_feed: Feed, after: int | None, numbers: list[int]) -> None:
     job = await database.call(make_job)
     for pct in (1, 2, 3):
-        await say(job, pct)
+        await append_and_refresh(job, pct)
 
     assert await replayed(the_feed, job.pk, after) == numbers
 
@@ -68,7 +68,7 @@ async def test_replay_of_more_than_a_page(the_feed: Feed, monkeypatch: pytest.Mo
     monkeypatch.setattr(read.after, "__defaults__", (3,))
     job = await database.call(make_job)
     for pct in range(10):
-        await say(job, pct)
+        await append_and_refresh(job, pct)
 
     assert await replayed(the_feed, job.pk, 0) == list(range(1, 12))
 
@@ -77,7 +77,7 @@ async def test_a_hole_is_filled_from_the_journal(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await say(job, pct) for pct in (1, 2, 3)]
+    events = [await append_and_refresh(job, pct) for pct in (1, 2, 3)]
 
     the_feed.deliver(frame_of(events[2]))
 
@@ -88,7 +88,7 @@ async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await say(job, pct) for pct in (1, 2)]
+    events = [await append_and_refresh(job, pct) for pct in (1, 2)]
 
     for event in [*events, *events, events[0]]:
         the_feed.deliver(frame_of(event))
@@ -191,7 +191,7 @@ async def test_a_database_that_is_away_is_asked_again(
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await say(job, pct) for pct in (1, 2)]
+    events = [await append_and_refresh(job, pct) for pct in (1, 2)]
     real, failures = read.after, [OperationalError("gone")] * 2
 
     def flaky(*args: Any) -> list[Event]:
@@ -212,7 +212,7 @@ async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
     the_feed.unwatch(job.pk, box)
     the_feed.unwatch(job.pk, box)
 
-    the_feed.deliver(frame_of(await say(job, 1)))
+    the_feed.deliver(frame_of(await append_and_refresh(job, 1)))
 
     assert the_feed.viewers == 0
     assert box.numbers == []

@@ -21,7 +21,7 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.db.factories import DONE, FAILED, append, end, make_job
 from tests.waiting import eventually
 
@@ -136,7 +136,7 @@ async def test_viewers_converge_however_they_connect(
         for viewer in [early, late, *viewers]:
             await viewer.drop()
 
-    events = await database.call(story, job.pk)
+    events = await database.call(checked_events, job.pk)
     journal = {event.seq: json.loads(frame_of(event).text) for event in events}
     for viewer in everybody:
         numbers = [frame["seq"] for frame in viewer.frames]

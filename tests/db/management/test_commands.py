@@ -34,7 +34,7 @@ def test_key_and_nothing_else_is_printed() -> None:
     assert out.getvalue() == f"{secret}\n"
     assert err.getvalue() == ""
     assert (key.name, key.user) == ("site", None)
-    assert async_to_sync(access.api_key_of)(secret) == key
+    assert async_to_sync(access.aget_api_key)(secret) == key
 
 
 @pytest.mark.django_db

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from denoise_relay.events import Event, Fact, Stage
 from denoise_relay.jobs import actions
-from denoise_relay.jobs.validation import Recording
+from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import leases
 from denoise_relay.journal.append import FENCED, Entry
 from denoise_relay.journal.leases import Lease
@@ -31,7 +31,7 @@ from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database, metrics
 from denoise_relay.views import metrics as view
 from tests.db.factories import append, end, make_job
-from tests.db.requests import Answer, aask, ask
+from tests.db.requests import Response, afetch, fetch
 from tests.waiting import eventually
 
 
@@ -62,8 +62,8 @@ def value(name: str, **labels: str) -> float:
     return metrics.REGISTRY.get_sample_value(f"denoise_relay_{name}", labels) or 0.0
 
 
-def read(client: Client | None = None, **kwargs: Any) -> Answer:
-    return ask("/metrics", client=client or Client(), **kwargs)
+def read(client: Client | None = None, **kwargs: Any) -> Response:
+    return fetch("/metrics", client=client or Client(), **kwargs)
 
 
 @pytest.mark.django_db
@@ -253,7 +253,7 @@ def test_takeover_is_a_lease_that_ran_out() -> None:
 @pytest.mark.django_db
 def test_uploads_are_counted_in_bytes(media: object) -> None:
     before = value("upload_bytes_total")
-    recording = Recording(name="v.wav", size_bytes=1234, duration_seconds=1.0, is_video=False)
+    recording = ValidatedFile(name="v.wav", size_bytes=1234, duration_seconds=1.0, is_video=False)
     actions._store(Job(), ContentFile(b"x" * 1234, name="v.wav"), recording)
     assert value("upload_bytes_total") == before + 1234
 
@@ -264,10 +264,10 @@ async def test_watchers_are_the_feeds(the_feed: Feed) -> None:
     mailboxes = [Mailbox(), Mailbox()]
     for mailbox in mailboxes:
         the_feed.watch(job.pk, mailbox)
-    await aask("/metrics", client=Client())
+    await afetch("/metrics", client=Client())
     assert value("watchers") == 2
     the_feed.unwatch(job.pk, mailboxes[0])
-    await aask("/metrics", client=Client())
+    await afetch("/metrics", client=Client())
     assert value("watchers") == 1
 
 

@@ -18,7 +18,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from denoise_relay.testing import silent_wav
 from denoise_relay.views import jobs
-from tests.db.factories import fail, finish, say, stored_job
+from tests.db.factories import append_and_refresh, fail, finish, stored_job
 
 pytestmark = pytest.mark.django_db
 
@@ -131,7 +131,7 @@ def test_the_list_is_newest_first_in_pages(client: Client, mine: dict[str, Any])
 
 def test_status_while_it_runs(client: Client, mine: dict[str, Any]) -> None:
     job = stored_job(duration_seconds=1.5, **mine)
-    say(job, Fact(pct=40, message="Working"), status=Status.PROCESSING)
+    append_and_refresh(job, Fact(pct=40, message="Working"), status=Status.PROCESSING)
     answer = client.get(f"/jobs/{job.pk}/status/")
     assert answer["Cache-Control"] == "no-store"
     body = answer.json()

@@ -29,7 +29,7 @@ from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import RECORDER, Supervisor
-from tests.db.checks import story
+from tests.db.checks import checked_events
 from tests.db.factories import make_job
 from tests.db.scripted_backends import Scripted, finish, hang, write_result
 from tests.waiting import eventually
@@ -83,14 +83,14 @@ async def run_one(behaviour: Callable[[Run], Awaitable[Result]], **settings: Any
     job = await new_job()
     async with working(Scripted(replace(QUICK, **settings), behaviour)):
         (found,) = await ended(job)
-    await database.call(story, job.pk)
+    await database.call(checked_events, job.pk)
     return found
 
 
 async def test_a_job_is_run_to_its_end() -> None:
     job = await run_one(finish)
 
-    told = await database.call(story, job.pk)
+    told = await database.call(checked_events, job.pk)
     assert (job.status, job.error_detail) == ("done", "")
     assert Path(job.result.path).read_bytes() == b"clean"
     assert (told[0].message, told[-1].message) == ("Queued", "Done")
@@ -200,7 +200,7 @@ async def test_a_result_by_url_is_passed_through() -> None:
         "https://cdn.example/clean.wav",
         False,
     )
-    assert (await database.call(story, job.pk))[-1].url == "https://cdn.example/clean.wav"
+    assert (await database.call(checked_events, job.pk))[-1].url == "https://cdn.example/clean.wav"
 
 
 async def test_the_workspace_is_gone_whatever_was_left_in_it() -> None:
@@ -232,7 +232,7 @@ async def test_a_person_cancels_a_running_job() -> None:
     assert took < 1.5
     assert backend.cancelled == 1
     assert (await fresh(job)).status == "canceled"
-    assert (await database.call(story, job.pk))[-1].message == "Canceled."
+    assert (await database.call(checked_events, job.pk))[-1].message == "Canceled."
     assert not await actions.acancel(job)
 
 
@@ -311,7 +311,7 @@ async def test_no_more_run_than_there_are_slots_and_others_see_their_place() -> 
         await ended(*some)
 
     assert backend.most_active == 2
-    told = [event.message for event in await database.call(story, some[4].pk)]
+    told = [event.message for event in await database.call(checked_events, some[4].pk)]
     assert told.count("Queued, 2 ahead") == 1
 
 

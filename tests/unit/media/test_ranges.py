@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoise_relay.media.ranges import Span, Unsatisfiable, if_range, none_match, parse_range
+from denoise_relay.media.ranges import (
+    ByteRange,
+    RangeNotSatisfiable,
+    if_none_match,
+    if_range,
+    parse_range,
+)
 
 SIZE = 10_000
 sizes = st.integers(min_value=0, max_value=2**40)
@@ -30,11 +36,11 @@ positions = st.integers(min_value=0, max_value=2**41)
         ("bytes=0-" + "9" * 5000, 0, 9999),
     ],
 )
-def test_range_is_read(header: str, first: int, last: int) -> None:
-    span = parse_range(header, SIZE)
+def test_range_is_parsed(header: str, first: int, last: int) -> None:
+    found = parse_range(header, SIZE)
 
-    assert span is not None
-    assert (span.first, span.last) == (first, last)
+    assert found is not None
+    assert (found.first, found.last) == (first, last)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +69,12 @@ def test_what_is_malformed_or_several_is_ignored(header: str) -> None:
     "header", ["bytes=10000-", "bytes=10000-10001", "bytes=-0", f"bytes={'9' * 5000}-"]
 )
 def test_range_outside_the_file_is_unsatisfiable(header: str) -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(RangeNotSatisfiable):
         parse_range(header, SIZE)
 
 
 def test_empty_file_has_no_first_byte_but_may_be_sent_whole() -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(RangeNotSatisfiable):
         parse_range("bytes=0-", 0)
     assert parse_range("bytes=-5", 0) is None
 
@@ -79,80 +85,61 @@ def test_closed_range_is_what_both_sides_have_in_common(size: int, first: int, l
     if last < first:
         assert parse_range(header, size) is None
     elif first >= size:
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(RangeNotSatisfiable):
             parse_range(header, size)
     else:
-        span = parse_range(header, size)
-        assert span == Span(first=first, last=min(last, size - 1))
+        found = parse_range(header, size)
+        assert found == ByteRange(first=first, last=min(last, size - 1))
 
 
 @given(size=sizes.filter(bool), first=positions)
 def test_open_range_reaches_the_end(size: int, first: int) -> None:
     if first >= size:
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(RangeNotSatisfiable):
             parse_range(f"bytes={first}-", size)
     else:
-        span = parse_range(f"bytes={first}-", size)
-        assert span == Span(first=first, last=size - 1, open_ended=True)
+        found = parse_range(f"bytes={first}-", size)
+        assert found == ByteRange(first=first, last=size - 1, open_ended=True)
 
 
 @given(size=sizes.filter(bool), length=positions.filter(bool))
 def test_suffix_is_the_end_of_the_file(size: int, length: int) -> None:
-    span = parse_range(f"bytes=-{length}", size)
+    found = parse_range(f"bytes=-{length}", size)
 
-    assert span is not None
-    assert span.last == size - 1
-    assert span.length == min(length, size)
+    assert found is not None
+    assert found.last == size - 1
+    assert found.length == min(length, size)
 
 
 @given(header=st.text(max_size=60) | st.from_regex(r"bytes=[0-9, \t-]{0,20}"), size=sizes)
-def test_any_header_gives_a_span_inside_the_file_or_none(header: str, size: int) -> None:
+def test_any_header_gives_a_range_inside_the_file_or_none(header: str, size: int) -> None:
     try:
-        span = parse_range(header, size)
-    except Unsatisfiable:
+        found = parse_range(header, size)
+    except RangeNotSatisfiable:
         return
-    assert span is None or 0 <= span.first <= span.last < size
+    assert found is None or 0 <= found.first <= found.last < size
 
 
 @given(first=positions, extra=positions, length=positions.filter(bool))
-def test_shortened_span_keeps_its_beginning(first: int, extra: int, length: int) -> None:
-    span = Span(first=first, last=first + extra, open_ended=True)
+def test_shortened_range_keeps_its_beginning(first: int, extra: int, length: int) -> None:
+    found = ByteRange(first=first, last=first + extra, open_ended=True)
 
-    shorter = span.at_most(length)
+    shorter = found.at_most(length)
 
     assert shorter.first == first
-    assert shorter.length == min(length, span.length)
+    assert shorter.length == min(length, found.length)
 
 
 ETAG = '"abc"'
 
 
-@pytest.mark.parametrize(
-    ("header", "goes_on"),
-    [
-        ("", True),
-        ('"xyz"', True),
-        ('"abc"', False),
-        ('W/"abc"', False),
-        ('"x", "abc"', False),
-        ("*", False),
-        ("abc", True),
-    ],
-)
-def test_if_none_match_compares_weakly(header: str, goes_on: bool) -> None:
-    assert none_match(header, ETAG) is goes_on
+@pytest.mark.parametrize("header", ["", '"xyz"', "abc", '"abc"', 'W/"abc"', '"x", "abc"', "*"])
+def test_if_none_match_compares_weakly(header: str) -> None:
+    assert if_none_match(header, ETAG) is (header in ("", '"xyz"', "abc"))
 
 
 @pytest.mark.parametrize(
-    ("header", "counts"),
-    [
-        ("", True),
-        ('"abc"', True),
-        ('W/"abc"', False),
-        ('"xyz"', False),
-        ("*", False),
-        ("Sat, 29 Oct 1994 19:43:31 GMT", False),
-    ],
+    "header", ["", '"abc"', 'W/"abc"', '"xyz"', "*", "Sat, 29 Oct 1994 19:43:31 GMT"]
 )
-def test_if_range_compares_strongly(header: str, counts: bool) -> None:
-    assert if_range(header, ETAG) is counts
+def test_if_range_compares_strongly(header: str) -> None:
+    assert if_range(header, ETAG) is (header in ("", '"abc"'))

@@ -1,0 +1,122 @@
+"""Recordings that are not on this machine's disk: in another storage, or still upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, Storage
+from django.test import AsyncClient, AsyncRequestFactory
+from pytest_django import Settings
+
+from denoise_relay.media import views as media_views
+from denoise_relay.media.views import recording_response
+from denoise_relay.models import Job
+from tests.db.factories import finish, stored_job
+from tests.db.media.recordings import CONTENT, audio
+from tests.db.requests import fetch
+
+
+class _Remote(Storage):
+    """A storage whose files have no path on this machine, nor a URL of their own."""
+
+    def __init__(self) -> None:
+        self.inner = FileSystemStorage()
+
+    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
+        return self.inner.open(name, mode)
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        return self.inner.save(name, content)
+
+    def exists(self, name: str) -> bool:
+        return self.inner.exists(name)
+
+    def size(self, name: str) -> int:
+        return self.inner.size(name)
+
+    def url(self, name: str | None) -> str:
+        return f"/media/{name}"
+
+
+class _Bucket(_Remote):
+    """A storage that serves its files itself, as object stores do."""
+
+    def url(self, name: str | None) -> str:
+        return f"https://bucket.example/{name}?signature=1"
+
+
+def _use_storage(settings: Settings, storage: type[Any]) -> None:
+    path = f"{storage.__module__}.{storage.__qualname__}"
+    settings.STORAGES = {**settings.STORAGES, "denoise_relay": {"BACKEND": path}}
+
+
+def test_file_of_an_object_store_is_fetched_there(
+    settings: Settings, owner: User, client: AsyncClient
+) -> None:
+    _use_storage(settings, _Bucket)
+    job = stored_job(CONTENT, owner=owner)
+
+    answer = fetch(audio(job), client=client)
+
+    assert answer.status == 302
+    assert answer["Location"].startswith("https://bucket.example/denoise/")
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_storage_with_neither_path_nor_url_of_its_own_is_streamed(
+    settings: Settings, owner: User, client: AsyncClient
+) -> None:
+    _use_storage(settings, _Remote)
+    job = stored_job(CONTENT, owner=owner)
+
+    answer = fetch(audio(job), client=client, headers={"range": "bytes=3-5"})
+
+    assert (answer.status, answer.body) == (206, CONTENT[3:6])
+
+
+@pytest.mark.parametrize(
+    ("url", "status"), [("https://cdn.example/a.wav", 302), ("javascript:alert(1)", 404)]
+)
+def test_result_that_stays_upstream_is_fetched_there(
+    owner: User, client: AsyncClient, url: str, status: int
+) -> None:
+    job = finish(stored_job(owner=owner))
+    Job.objects.filter(pk=job.pk).update(result="", result_url=url)
+
+    answer = fetch(audio(job, "denoised"), client=client)
+
+    assert answer.status == status
+    assert answer.headers.get("Location", url) == url
+
+
+class _Frozen(_Remote):
+    """A storage that does not answer."""
+
+    thaw = threading.Event()
+
+    def size(self, name: str) -> int:
+        assert self.thaw.wait(10)
+        return super().size(name)
+
+
+async def test_storage_that_hangs_is_a_503_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_views, "LOCATE_SECONDS", 0.05)
+    _use_storage(settings, _Frozen)
+    job = Job(file_name="voice.wav", original="voice.wav")
+
+    try:
+        async with asyncio.timeout(5):
+            request = AsyncRequestFactory().get("/")
+            answer = await recording_response(request, job, "original", attachment=False)
+    finally:
+        _Frozen.thaw.set()
+
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"

@@ -33,7 +33,7 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Say nothing, until the time is over or the client has gone."""
+    """Send nothing until the time is over or the client has gone."""
 
     seconds: float
 

@@ -9,26 +9,22 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from denoise_relay.testing import answers
 from denoise_relay.testing.answers import MAX_SECONDS, Answer
 from denoise_relay.testing.http1 import FilePart, Head, file_part, read_body, read_head
-from denoise_relay.testing.state import Record, Seen, Upload
-
-if TYPE_CHECKING:
-    from denoise_relay.testing.server import ScriptedUpstream
+from denoise_relay.testing.state import Record, Seen, Upload, UpstreamState
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 ALL_RECORDS = 10_000
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
 
-class Conversation:
+class Connection:
     """One request and its answer."""
 
     def __init__(
-        self, upstream: ScriptedUpstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, upstream: UpstreamState, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._upstream = upstream
         self._reader = reader
@@ -38,7 +34,7 @@ class Conversation:
         self._part: FilePart | None = None
         self._record: Record | None = None
 
-    async def hold(self) -> None:
+    async def serve(self) -> None:
         self._head = await read_head(self._reader)
         self._route = _route(self._head)
         upstream = self._upstream
@@ -54,10 +50,10 @@ class Conversation:
         )
         answer = upstream.next_answer(self._route) or self._by_the_contract()
         for step in answer.steps:
-            await self._take(step)
+            await self._run(step)
         await self._writer.drain()
 
-    async def _take(self, step: answers.Step) -> None:
+    async def _run(self, step: answers.Step) -> None:
         match step:
             case answers.Send(data=data, times=times):
                 await self._send(data for _ in range(times))
@@ -74,7 +70,7 @@ class Conversation:
                 self._accept(seconds, lists)
             case answers.Reply():
                 for further in self._reply().steps:
-                    await self._take(further)
+                    await self._run(further)
             case answers.Reset():
                 # RST rather than FIN: close without lingering.
                 self._writer.get_extra_info("socket").setsockopt(
@@ -90,7 +86,7 @@ class Conversation:
                 await self._writer.drain()
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, or notice that the client has gone: nobody is served by a longer silence."""
+        """Wait, or end early when the client has gone."""
         await self._writer.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, MAX_SECONDS)):

@@ -1,13 +1,21 @@
-"""What a scripted upstream keeps: requests and files as they came, and the jobs made of them."""
+"""What a scripted upstream knows: its scripts, the requests that came, and its jobs."""
 
 from __future__ import annotations
 
 import io
+import time
 import uuid
 import wave
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from denoise_relay.testing import answers
+from denoise_relay.testing.answers import Answer
+
+#: Requests that are remembered; the counts go on.
+MAX_SEEN = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,3 +87,82 @@ def silent_wav(seconds: float = 0.1) -> bytes:
         file.setframerate(48_000)
         file.writeframes(bytes(2 * int(48_000 * seconds)))
     return buffer.getvalue()
+
+
+class UpstreamState:
+    """The half of a scripted upstream that has no network: what to answer, and what came.
+
+    Routes are `submit`, `progress`, `list` and `result`. `on_submit(*answers)` and so on
+    queue answers, one for each request; when a queue is empty the contract is followed.
+    """
+
+    def __init__(self, *, key: str = "scripted-key") -> None:
+        self.key = key
+        #: Scheme, host and port, once the server listens.
+        self.origin = ""
+        self.counts: Counter[str] = Counter()
+        self.seen: deque[Seen] = deque(maxlen=MAX_SEEN)
+        self.uploads: list[Upload] = []
+        self.records: list[Record] = []
+        #: The events of a job's stream before its terminal event.
+        self.events: list[bytes] = [
+            answers.processing(15, "Extracting audio"),
+            answers.processing(62, "Running noise reduction"),
+        ]
+        self.result = silent_wav()
+        self.result_type = "audio/wav"
+        #: Records on one page of the history, whatever `limit` asks for.
+        self.page_cap = MAX_SEEN
+        self._scripts: dict[str, deque[Answer]] = {
+            route: deque() for route in ("submit", "progress", "list", "result")
+        }
+
+    def on_submit(self, *script: Answer) -> None:
+        self._scripts["submit"].extend(script)
+
+    def on_progress(self, *script: Answer) -> None:
+        self._scripts["progress"].extend(script)
+
+    def on_list(self, *script: Answer) -> None:
+        self._scripts["list"].extend(script)
+
+    def on_result(self, *script: Answer) -> None:
+        self._scripts["result"].extend(script)
+
+    def forget_scripts(self) -> None:
+        """Follow the contract from now on."""
+        for script in self._scripts.values():
+            script.clear()
+
+    def add_record(self, file_name: str, **facts: Any) -> Record:
+        """Put a job into the history, as if it had been submitted."""
+        record = Record(file_name=file_name, **facts)
+        self.records.append(record)
+        return record
+
+    def result_url(self, record: Record) -> str:
+        return f"{self.origin}/results/{record.id}.wav"
+
+    def finish(self, record: Record) -> None:
+        """End a job well."""
+        record.status = "success"
+        record.audio_url = record.audio_url or self.result_url(record)
+
+    def requests(self, route: str) -> list[Seen]:
+        return [seen for seen in self.seen if seen.route == route]
+
+    def next_answer(self, route: str) -> Answer | None:
+        """Take the next scripted answer of a route."""
+        script = self._scripts.get(route)
+        return script.popleft() if script else None
+
+    def visible_records(self) -> list[Record]:
+        """What the history shows, newest first."""
+        now, lists = time.monotonic(), self.counts["list"]
+        shown = [
+            record
+            for record in self.records
+            if record.visible_at <= now
+            and (not record.visible_after_lists or record.visible_after_lists < lists)
+        ]
+        return sorted(shown, key=lambda record: record.created_at)[::-1]

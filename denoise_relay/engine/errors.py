@@ -55,7 +55,8 @@ class EngineUnavailable(Exception):
 
 
 class EngineCrashed(Exception):
-    """The child process died or spoke nonsense. `detail` says how, for staff and logs only."""
+    """The child process died, or sent what is no message of the protocol. `detail` says which, for
+    staff and logs only."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("The audio could not be processed because of an internal error.")

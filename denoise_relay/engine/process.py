@@ -1,4 +1,4 @@
-"""The parent's side: starts the child process, listens to it, and never outlives or leaks it."""
+"""The trusted parent: starts the child process, reads its messages, and always ends it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def _run(
                 outcome = await _listen(process, on_progress)
                 if outcome is None:
                     await process.wait()
-                    raise EngineCrashed(_post_mortem(process.returncode, await stderr))
+                    raise EngineCrashed(_exit_report(process.returncode, await stderr))
                 return outcome
     except TimeoutError as exc:
         if clock.expired():
@@ -156,7 +156,7 @@ async def _listen(
         except asyncio.IncompleteReadError:
             return None
         except (asyncio.LimitOverrunError, ValueError) as exc:
-            raise EngineCrashed(f"the child spoke nonsense: {exc!r:.500}") from exc
+            raise EngineCrashed(f"not a message of the protocol: {exc!r:.500}") from exc
         highest = max(highest, pct)
         on_progress(highest, message)
     raise EngineCrashed(f"the child sent more than {protocol.MAX_LINES} lines")
@@ -218,9 +218,10 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 async def _reap(process: asyncio.subprocess.Process, stderr: asyncio.Task[bytes]) -> None:
-    """Wait for the end, not for ever. A second cancellation ends the waiting, not the reaping."""
+    """Wait for the end, but no longer than `_REAP_SECONDS`. A second cancellation ends the waiting,
+    not the reaping."""
     wait = asyncio.create_task(process.wait(), name="engine-reap")
-    # A pipe with unread lines in it stays open, and its descriptor with it, until somebody reads.
+    # A pipe with unread lines in it stays open, and its descriptor with it, until it is read.
     stdout_stream = cast(asyncio.StreamReader, process.stdout)
     stdout = asyncio.create_task(_tail(stdout_stream), name="engine-stdout")
     tasks: set[asyncio.Task[Any]] = {wait, stdout, stderr}
@@ -230,7 +231,7 @@ async def _reap(process: asyncio.subprocess.Process, stderr: asyncio.Task[bytes]
     await asyncio.wait(tasks, timeout=_REAP_SECONDS)
 
 
-def _post_mortem(returncode: int | None, stderr: bytes) -> str:
+def _exit_report(returncode: int | None, stderr: bytes) -> str:
     if returncode is not None and returncode < 0:
         with contextlib.suppress(ValueError):
             how = f"killed by {signal.Signals(-returncode).name}"

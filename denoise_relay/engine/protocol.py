@@ -1,11 +1,12 @@
-"""What the child says to the parent: one JSON object a line, on standard output.
+"""The messages of the child to the parent: one JSON object a line, on standard output.
 
     {"pct": 41.5, "message": "Isolating voice"}          any number, rising
     {"probe": {…fields of Probe…}}                       last, success
     {"rejected": {"code": "…", "message": "…"}}          last, the file is at fault
     {"unavailable": "…"}                                 last, a package is missing
 
-The child handles hostile files, so the parent trusts none of this: the readers check it all.
+The child handles hostile files, so the parent trusts none of them: the readers here check
+everything.
 """
 
 from __future__ import annotations

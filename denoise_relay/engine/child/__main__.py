@@ -43,10 +43,10 @@ class _Reporter:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command. Exit status 0 whenever the last line says how it ended."""
+    """Run one command. Exit status 0 whenever the last line is an outcome."""
     options = _parse(arguments)
     limits.apply(cpu_seconds=options.cpu_seconds, parent_pid=options.parent)
-    # Whatever a native library prints must not get between our lines.
+    # What a native library prints must not get between our lines.
     reporter = _Reporter(os.dup(1))
     os.dup2(2, 1)
     try:

@@ -86,7 +86,7 @@ def open_container(source: Source) -> InputContainer:
             **_LENIENT_TAGS,
         )
     except av.error.ArgumentError as exc:
-        # FFmpeg says EINVAL for a format that it knows and that is not on our list.
+        # FFmpeg answers EINVAL for a format that it knows and that is not on our list.
         raise MediaRejected("unsupported") from exc
     except (av.error.MemoryError, av.error.PyAVCallbackError):
         raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import av
 import numpy as np
@@ -59,15 +58,3 @@ class FlacWriter:
     def finish(self) -> None:
         self._container.mux(self._stream.encode(None))
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.finish()

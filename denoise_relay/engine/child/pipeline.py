@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from fractions import Fraction
-from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 import numpy as np
@@ -20,7 +19,7 @@ from denoise_relay.engine.protocol import Probe
 
 
 class Chain:
-    """The way of one track through the model. A context manager that frees the model.
+    """One track through resampling, the model and the encoder. Frees the model when it is left.
 
     The first block fixes rate and channel count of the result; a later change of either is
     converted to that. `finish` makes the result exactly as long as what was pushed.
@@ -54,12 +53,7 @@ class Chain:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._denoiser.close()
 
     def _denoise(self, samples: Samples) -> None:

@@ -41,7 +41,7 @@ def is_truncated(file: BinaryIO) -> bool:
 
 
 def _read(file: BinaryIO, position: int, count: int) -> bytes:
-    if position > _FARTHEST:  # a size that somebody made up
+    if position > _FARTHEST:  # a forged size
         return b""
     file.seek(position)
     return file.read(count)

@@ -2,7 +2,7 @@
 
 import { backoff, CAP_MS } from "../backoff.js";
 import { FIRST_PART, nextPart, partAfterBreak, SMALLEST_PART } from "./part_size.js";
-import { Interrupted, metadata, tusRequest } from "./tus_request.js";
+import { Interrupted, metadata, tusRequest, unlessTemporary } from "./tus_request.js";
 
 /** @typedef {import("./tus.js").TusOptions} TusOptions */
 /** @typedef {import("./tus_request.js").TusAnswer} TusAnswer */
@@ -120,7 +120,7 @@ export class Transfer {
       this.#interrupt = whole.abort;
       return whole.answer;
     }
-    return this.#unlessTemporary(answer);
+    return unlessTemporary(answer);
   }
 
   async #ask() {
@@ -133,7 +133,7 @@ export class Transfer {
       return null;
     }
     if (answer.status === 200 || [403, 404, 410].includes(answer.status)) return this.#restart(answer);
-    return this.#unlessTemporary(answer);
+    return unlessTemporary(answer);
   }
 
   /** @param {number} from */
@@ -161,7 +161,7 @@ export class Transfer {
     }
     if (answer.status === 404 || answer.status === 410) return this.#restart(answer);
     if (answer.status === 204 || answer.status === 409) throw new Interrupted(answer);
-    return this.#unlessTemporary(answer);
+    return unlessTemporary(answer);
   }
 
   async #finish() {
@@ -172,7 +172,7 @@ export class Transfer {
     const answer = await this.#request("POST", this.#options.page, { body });
     if (answer.status === 404) return this.#restart(answer);
     if (answer.status === 409) throw new Interrupted(answer);
-    const final = this.#unlessTemporary(answer);
+    const final = unlessTemporary(answer);
     this.#forget();
     return final;
   }
@@ -185,17 +185,6 @@ export class Transfer {
     this.#forget();
     this.#restarts += 1;
     return this.#restarts > 2 ? answer : null;
-  }
-
-  /**
-   * The answer, unless it says that a later try may succeed.
-   * @param {TusAnswer} answer
-   */
-  #unlessTemporary(answer) {
-    if (answer.status === 423 || (answer.status >= 500 && answer.status !== 507)) {
-      throw new Interrupted(answer, 1000 * (Number(answer.header("Retry-After")) || 0));
-    }
-    return answer;
   }
 
   /** @param {string} url */

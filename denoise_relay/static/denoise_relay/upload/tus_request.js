@@ -83,3 +83,14 @@ export function metadata(file) {
     btoa(String.fromCharCode(...new TextEncoder().encode(text)));
   return `filename ${encode(file.name.slice(-500))},filetype ${encode(file.type ?? "")}`;
 }
+
+/**
+ * The answer, unless it says that a later try may succeed: then throws `Interrupted`.
+ * @param {TusAnswer} answer
+ */
+export function unlessTemporary(answer) {
+  if (answer.status === 423 || (answer.status >= 500 && answer.status !== 507)) {
+    throw new Interrupted(answer, 1000 * (Number(answer.header("Retry-After")) || 0));
+  }
+  return answer;
+}

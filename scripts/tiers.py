@@ -142,6 +142,9 @@ def main(names: list[str]) -> int:
 if __name__ == "__main__":
     # Whoever ends us, as CI does at its limit, ends the tier and its servers too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell script starts a background job with SIGINT ignored; a tier would inherit that, and
+    # `end` sends SIGINT. With a handler here, it starts with the default.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

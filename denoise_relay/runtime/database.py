@@ -12,18 +12,20 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import (
     DatabaseError,
+    Error,
     InterfaceError,
     OperationalError,
     connections,
     router,
     transaction,
 )
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from denoise_relay.models import Job
 from denoise_relay.runtime import logs, metrics
@@ -37,6 +39,8 @@ THREADS = 4
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
+#: Connections of the pool's threads: a thread that ends does not close its own.
+_connections: list[BaseDatabaseWrapper] = []
 
 
 async def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -89,11 +93,22 @@ def _call_and_clean_up(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
 
 def _executor() -> ThreadPoolExecutor:
-    global _pool
+    global _pool, _connections
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="denoise-db")
+            _connections = []
+            _pool = ThreadPoolExecutor(
+                THREADS,
+                thread_name_prefix="denoise-db",
+                initializer=_register,
+                initargs=(_connections,),
+            )
         return _pool
+
+
+def _register(opened: list[BaseDatabaseWrapper]) -> None:
+    """Add this thread's connections, none of which is open yet."""
+    opened.extend(connections.all())
 
 
 def _close_this_thread() -> None:
@@ -104,21 +119,17 @@ def _close_this_thread() -> None:
 
 def close() -> None:
     """End the threads and their connections. Blocks until running calls have ended."""
-    global _pool
+    global _pool, _connections
     with _lock:
         pool, _pool = _pool, None
+        opened, _connections = _connections, []
     if pool is None:
         return
-    # A barrier makes each thread take exactly one of the closing calls.
-    barrier = threading.Barrier(THREADS, timeout=10)
-
-    def last_call() -> None:
-        _close_this_thread()
-        barrier.wait()
-
-    for _ in range(THREADS):
-        pool.submit(last_call)
     pool.shutdown(wait=True)
+    for connection in opened:
+        connection.inc_thread_sharing()  # its own thread has ended
+        with suppress(Error):
+            connection.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.template import Context, Template
 from django.test import Client
 
@@ -248,6 +249,7 @@ def test_retry_of_a_job_pruned_meanwhile_is_not_found(
     def look_and_prune(found: Job) -> bool:
         there = look(found)
         Job.objects.filter(pk=found.pk).delete()
+        connections.close_all()  # of this thread, which ends with the view's event loop
         return there
 
     monkeypatch.setattr(jobs, "_has_original", look_and_prune)

@@ -1,4 +1,4 @@
-"""What is true of every journal, and calls that really run at the same time."""
+"""What is true of every journal, and calls that run at the same time."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from denoise_relay.models import Job
 T = TypeVar("T")
 
 
-def story(job: UUID) -> list[Event]:
-    """All events of a job, after checking what is true of every journal (invariant 2)."""
-    rows = models.Event.objects.filter(job=job).order_by("seq")
-    told = [read.as_event(row) for row in rows]
-    assert [event.seq for event in told] == list(range(1, len(told) + 1))
-    percents = [event.pct for event in told]
+def check_whole(events: Sequence[Event], row: Job) -> None:
+    """What is true of every journal at every moment (invariant 2)."""
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    percents = [event.pct for event in events]
     assert percents == sorted(percents)
-    moments = [event.at for event in told]
+    moments = [event.at for event in events]
     assert moments == sorted(moments)
-    assert not any(event.stage.terminal for event in told[:-1])
-    mirror = Job.objects.get(pk=job)
-    if told:
-        last = told[-1]
-        assert (mirror.seq, mirror.stage, mirror.pct, mirror.message) == (
-            last.seq,
-            last.stage,
-            last.pct,
-            last.message,
-        )
-        assert mirror.ended == last.stage.terminal
-    return told
+    assert not any(event.stage.terminal for event in events[:-1])
+    last = events[-1]
+    mirrored = (row.seq, row.stage, row.pct, row.message)
+    assert mirrored == (last.seq, last.stage, last.pct, last.message)
+    assert row.ended == last.stage.terminal
+
+
+def story(job: UUID) -> list[Event]:
+    """All events of a job, after checking what is true of every journal."""
+    rows = models.Event.objects.filter(job=job).order_by("seq")
+    events = [read.as_event(row) for row in rows]
+    if events:
+        check_whole(events, Job.objects.get(pk=job))
+    return events
 
 
 def parallel(functions: Sequence[Callable[[], T]]) -> list[T]:

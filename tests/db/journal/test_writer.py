@@ -1,4 +1,4 @@
-"""The recorder: groups, latest wins, commit before publish, and it outlives what happens."""
+"""The writer: groups, latest wins, commit before publish, and it outlives what happens."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Published:
 
 
 @contextlib.asynccontextmanager
-async def recording(
+async def running(
     append: Append = append_entries, *, rate: float = 1000, publish: Any = None
 ) -> AsyncIterator[JournalWriter]:
-    recorder = JournalWriter(events_per_second=rate, append=append, publish=publish or Published())
-    task = spawn(recorder.run(), "test-recorder")
+    writer = JournalWriter(events_per_second=rate, append=append, publish=publish or Published())
+    task = spawn(writer.run(), "test-writer")
     try:
-        yield recorder
+        yield writer
     finally:
         task.cancel()
         await asyncio.wait({task})
@@ -71,8 +71,8 @@ async def told(lease: Lease) -> list[Event]:
 
 async def test_record_returns_after_commit_and_publication() -> None:
     lease, published = await leased(), Published()
-    async with recording(publish=published) as recorder:
-        outcome = await recorder.record(lease, Fact(pct=5))
+    async with running(publish=published) as writer:
+        outcome = await writer.write(lease, Fact(pct=5))
 
     assert outcome.event == published.events[-1] == (await told(lease))[-1]
     assert published.committed == [True]
@@ -89,14 +89,14 @@ async def test_what_is_said_during_a_commit_goes_with_the_next() -> None:
         assert gate.wait(10)
         return append_entries(entries)
 
-    async with recording(blocking) as recorder:
-        recorder.report(some[0], Fact(pct=1))
+    async with running(blocking) as writer:
+        writer.report(some[0], Fact(pct=1))
         await asyncio.to_thread(entered.wait, 10)
         for pct in range(2, 50):
             for lease in some:
-                recorder.report(lease, Fact(pct=pct))
+                writer.report(lease, Fact(pct=pct))
         gate.set()
-        await recorder.drained()
+        await writer.drained()
 
     assert groups == [1, 5]
     # Latest wins: of 48 reports each, one was written.
@@ -108,19 +108,19 @@ async def test_a_flood_is_bounded_and_disturbs_nobody() -> None:
     loud, quiet = await leased(), await leased()
     waits: list[float] = []
 
-    async with recording(rate=10) as recorder:
+    async with running(rate=10) as writer:
         loop = asyncio.get_running_loop()
         ends, pct = loop.time() + 2.0, 0.0
         while loop.time() < ends:
             for _ in range(100):
                 pct += 0.001
-                recorder.report(loud, Fact(pct=pct))
+                writer.report(loud, Fact(pct=pct))
             if len(waits) < (2.0 - (ends - loop.time())) / 0.2:
                 begun = loop.time()
-                await recorder.record(quiet, Fact(message="quiet"))
+                await writer.write(quiet, Fact(message="quiet"))
                 waits.append(loop.time() - begun)
             await asyncio.sleep(0.01)
-        await recorder.drained()
+        await writer.drained()
 
     events = await told(loud)
     assert 10 <= len(events) <= 1 + 2 * 10 + 3
@@ -131,11 +131,11 @@ async def test_a_flood_is_bounded_and_disturbs_nobody() -> None:
 
 async def test_an_end_is_not_held_back_by_the_rate() -> None:
     lease = await leased()
-    async with recording(rate=0.1) as recorder:
-        await recorder.record(lease, Fact(pct=1))
-        recorder.report(lease, Fact(pct=2))  # would have to wait ten seconds
+    async with running(rate=0.1) as writer:
+        await writer.write(lease, Fact(pct=1))
+        writer.report(lease, Fact(pct=2))  # would have to wait ten seconds
         begun = time.monotonic()
-        await recorder.record(lease, DONE, status=Status.DONE)
+        await writer.write(lease, DONE, status=Status.DONE)
 
         assert time.monotonic() - begun < 5
     assert [event.pct for event in await told(lease)] == [0, 1, 100]
@@ -143,10 +143,10 @@ async def test_an_end_is_not_held_back_by_the_rate() -> None:
 
 async def test_a_change_without_an_event_drops_no_progress() -> None:
     lease = await leased()
-    async with recording() as recorder:
-        recorder.report(lease, Fact(pct=30))
-        await recorder.record(lease, None, status=Status.PROCESSING)
-        await recorder.drained()
+    async with running() as writer:
+        writer.report(lease, Fact(pct=30))
+        await writer.write(lease, None, status=Status.PROCESSING)
+        await writer.drained()
 
     assert [event.pct for event in await told(lease)] == [0, 30]
 
@@ -159,9 +159,9 @@ async def test_a_database_that_is_away_for_a_while_loses_nothing() -> None:
             raise failures.pop()
         return append_entries(entries)
 
-    async with recording(flaky, publish=published) as recorder:
+    async with running(flaky, publish=published) as writer:
         async with asyncio.timeout(15):
-            await recorder.record(lease, DONE, status=Status.DONE)
+            await writer.write(lease, DONE, status=Status.DONE)
 
     assert [event.stage for event in published.events] == [Stage.DONE]
     assert (await told(lease))[-1].stage is Stage.DONE
@@ -179,11 +179,11 @@ async def test_an_entry_that_is_refused_takes_no_other_with_it(error: Exception)
             raise error
         return append_entries(entries)
 
-    async with recording(picky) as recorder:
-        first = asyncio.create_task(recorder.record(good, Fact(pct=1)), name="test-first")
+    async with running(picky) as writer:
+        first = asyncio.create_task(writer.write(good, Fact(pct=1)), name="test-first")
         await asyncio.to_thread(entered.wait, 10)
         together = [
-            asyncio.create_task(recorder.record(lease, Fact(pct=2)), name="test-record")
+            asyncio.create_task(writer.write(lease, Fact(pct=2)), name="test-record")
             for lease in (bad, good)
         ]
         await asyncio.sleep(0)
@@ -193,16 +193,16 @@ async def test_an_entry_that_is_refused_takes_no_other_with_it(error: Exception)
 
         assert refused is error
         assert isinstance(written, Outcome)
-        assert (await recorder.record(good, Fact(pct=3))).written
+        assert (await writer.write(good, Fact(pct=3))).written
 
 
 async def test_an_illegal_step_is_told_to_who_took_it() -> None:
     lease = await leased()
-    async with recording() as recorder:
-        await recorder.record(lease, None, status=Status.PROCESSING)
+    async with running() as writer:
+        await writer.write(lease, None, status=Status.PROCESSING)
         with pytest.raises(IllegalTransition):
-            await recorder.record(lease, None, status=Status.SUBMITTING)
-        assert (await recorder.record(lease, Fact(pct=1))).written
+            await writer.write(lease, None, status=Status.SUBMITTING)
+        assert (await writer.write(lease, Fact(pct=1))).written
 
 
 async def test_a_layer_that_raises_stops_nothing() -> None:
@@ -211,9 +211,9 @@ async def test_a_layer_that_raises_stops_nothing() -> None:
     async def broken(events: Sequence[Event]) -> None:
         raise RuntimeError("not even a connection error")
 
-    async with recording(publish=broken) as recorder:
-        await recorder.record(lease, Fact(pct=1))
-        await recorder.record(lease, Fact(pct=2))
+    async with running(publish=broken) as writer:
+        await writer.write(lease, Fact(pct=1))
+        await writer.write(lease, Fact(pct=2))
 
     assert len(await told(lease)) == 3
 
@@ -221,23 +221,23 @@ async def test_a_layer_that_raises_stops_nothing() -> None:
 async def test_a_lost_lease_is_told() -> None:
     lease = await leased()
     await database.call(Job.objects.filter(pk=lease.job).update, epoch=2)
-    async with recording() as recorder:
+    async with running() as writer:
         with pytest.raises(LeaseLost):
-            await recorder.record(lease, Fact(pct=1))
+            await writer.write(lease, Fact(pct=1))
         with pytest.raises(LeaseLost):
-            await recorder.record(Lease(job=uuid4(), epoch=1), Fact(pct=1))
+            await writer.write(Lease(job=uuid4(), epoch=1), Fact(pct=1))
 
 
 async def test_a_runner_that_lost_its_job_drops_nothing_of_its_successor() -> None:
     old = await leased()
     new = Lease(job=old.job, epoch=2)
     await database.call(Job.objects.filter(pk=old.job).update, epoch=2)
-    async with recording() as recorder:
-        recorder.report(old, Fact(pct=90))
-        successor = asyncio.create_task(recorder.record(new, Fact(pct=10)), name="test-record")
+    async with running() as writer:
+        writer.report(old, Fact(pct=90))
+        successor = asyncio.create_task(writer.write(new, Fact(pct=10)), name="test-record")
         await asyncio.sleep(0)
-        recorder.report(old, Fact(pct=95))
-        recorder.forget(old)
+        writer.report(old, Fact(pct=95))
+        writer.forget(old)
         async with asyncio.timeout(5):
             await successor
 
@@ -251,40 +251,40 @@ async def test_more_jobs_than_a_group_holds_are_all_served(
     some = [await leased() for _ in range(10)]
     stop = asyncio.Event()
 
-    async with recording(rate=10_000) as recorder:
+    async with running(rate=10_000) as writer:
 
         async def flood() -> None:
             pct = 0.0
             while not stop.is_set():
                 pct = min(pct + 0.01, 100)
                 for lease in some[:6]:  # more than a group, always due
-                    recorder.report(lease, Fact(pct=pct))
+                    writer.report(lease, Fact(pct=pct))
                 await asyncio.sleep(0)
 
         flooding = asyncio.create_task(flood(), name="test-flood")
         async with asyncio.timeout(10):
             for lease in some[6:]:
-                await recorder.record(lease, DONE, status=Status.DONE)
+                await writer.write(lease, DONE, status=Status.DONE)
         stop.set()
         await flooding
 
 
 async def test_late_reports_leave_nothing_behind() -> None:
     lease = await leased()
-    async with recording() as recorder:
-        await recorder.record(lease, DONE, status=Status.DONE)
-        recorder.forget(lease)
-        recorder.report(lease, Fact(pct=99))  # a callback that comes too late
-        await recorder.drained()
+    async with running() as writer:
+        await writer.write(lease, DONE, status=Status.DONE)
+        writer.forget(lease)
+        writer.report(lease, Fact(pct=99))  # a callback that comes too late
+        await writer.drained()
 
         def silent() -> bool:
-            recorder.forget(Lease(job=uuid4(), epoch=0))  # anybody's word wakes the loop
-            return not recorder._waiting
+            writer.forget(Lease(job=uuid4(), epoch=0))  # anybody's word wakes the loop
+            return not writer._waiting
 
         await eventually(silent)
 
 
-async def test_nobody_waits_for_a_recorder_that_broke() -> None:
+async def test_nobody_waits_for_a_writer_that_broke() -> None:
     lease = await leased()
     entered, gate = threading.Event(), threading.Event()
 
@@ -293,9 +293,9 @@ async def test_nobody_waits_for_a_recorder_that_broke() -> None:
         assert gate.wait(10)
         return append_entries(entries)
 
-    recorder = JournalWriter(events_per_second=10, append=blocking, publish=Published())
-    task = spawn(recorder.run(), "test-recorder")
-    waiting = asyncio.create_task(recorder.record(lease, Fact(pct=1)), name="test-record")
+    writer = JournalWriter(events_per_second=10, append=blocking, publish=Published())
+    task = spawn(writer.run(), "test-writer")
+    waiting = asyncio.create_task(writer.write(lease, Fact(pct=1)), name="test-record")
     await asyncio.to_thread(entered.wait, 10)
     task.cancel()
 

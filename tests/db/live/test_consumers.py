@@ -23,7 +23,7 @@ from denoise_relay import access
 from denoise_relay.events import Fact
 from denoise_relay.journal import read
 from denoise_relay.live import shutdown, websocket
-from denoise_relay.live.feed import Feed
+from denoise_relay.live.feed import Feed, feed
 from denoise_relay.live.mailbox import LIMIT
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.pubsub import publisher
@@ -131,7 +131,7 @@ async def test_after_says_where_to_begin(query: str, numbers: list[int]) -> None
     job = await job_with(3)
     async with opened(one(job, query)) as client:
         assert [frame["seq"] for frame in await client.frames(len(numbers))] == numbers
-        await eventually(lambda: websocket.feed().viewers == 1)
+        await eventually(lambda: feed().viewers == 1)
         await tell(job, 50)
         await tell_end(job)
 
@@ -249,9 +249,9 @@ async def test_many_jobs_on_one_socket() -> None:
         assert told == [(str(a.pk), 2), (str(a.pk), 3), (str(b.pk), 1)]
         assert live == {(str(b.pk), 2), (str(a.pk), 4)}
         # What has ended is watched no more, and the socket goes on.
-        assert websocket.feed().viewers == 1
+        assert feed().viewers == 1
         await client.say({"unwatch": [str(b.pk), "x", 7]})
-        await eventually(lambda: websocket.feed().viewers == 0)
+        await eventually(lambda: feed().viewers == 0)
         await tell(b, 6)
         await client.say({"ping": "still here"})
         assert await client.frame() == {"pong": "still here"}

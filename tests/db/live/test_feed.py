@@ -220,5 +220,5 @@ async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"job": "x", "seq": 1}', None, 7, b"\xff"])
 async def test_what_is_no_frame_is_ignored(the_feed: Feed, text: Any) -> None:
-    the_feed._hear({"type": "denoise.frame", "frame": text})
-    the_feed._hear({})
+    the_feed._on_message({"type": "denoise.frame", "frame": text})
+    the_feed._on_message({})

@@ -62,7 +62,7 @@ class Layer:
 def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     made = Layer()
     monkeypatch.setattr(publisher, "shared_layer", lambda: made)
-    monkeypatch.setattr(publisher, "_silent_until", 0.0)
+    monkeypatch.setattr(publisher, "_paused_until", 0.0)
     monkeypatch.setattr(publisher, "SEND_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(subscriber, "TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(subscriber, "RETRY_SECONDS", 0.01)

@@ -28,7 +28,7 @@ from denoise_relay.jobs import actions
 from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
-from denoise_relay.worker.supervisor import RECORDER, Supervisor
+from denoise_relay.worker.supervisor import WRITER, Supervisor
 from tests.db.checks import story
 from tests.db.factories import make_job
 from tests.db.scripted_backends import Scripted, finish, hang, write_result
@@ -375,13 +375,13 @@ async def test_a_result_that_cannot_be_stored_ends_the_job(
     assert "No space left" in job.error_detail
 
 
-async def test_a_recorder_that_breaks_is_noticed_and_starts_again() -> None:
+async def test_a_writer_that_breaks_is_noticed_and_starts_again() -> None:
     first, backend = await new_job(), Scripted(replace(QUICK, LEASE_SECONDS=1.5), hang)
     async with working(backend) as supervisor:
         await accepted(first)
         backend.behaviour = finish  # from its next run on
-        (recorder,) = [t for t in asyncio.all_tasks() if t.get_name() == RECORDER]
-        recorder.cancel()
+        (writer,) = [t for t in asyncio.all_tasks() if t.get_name() == WRITER]
+        writer.cancel()
         await eventually(lambda: not supervisor.healthy)
         # What runs could not be told of any more: it stops…
         await eventually(lambda: backend.cancelled)

@@ -50,7 +50,7 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
         if scope["type"] == "lifespan":
             await lifespan.lifespan(receive, send)
         elif scope["type"] == "websocket" and granian.serving():
-            await router(scope, *granian.patch(receive, send))
+            await router(scope, *granian.patched(receive, send))
         else:
             await router(scope, receive, send)
 

@@ -26,7 +26,7 @@ def serving() -> bool:
     return "granian" in sys.modules
 
 
-def patch(receive: Receive, send: Send) -> tuple[Receive, Send]:
+def patched(receive: Receive, send: Send) -> tuple[Receive, Send]:
     """Wrap `receive` and `send` of one socket: a close ends the waiting `receive` first."""
     waiting: asyncio.Task[Message] | None = None
     closing = asyncio.Event()

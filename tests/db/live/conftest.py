@@ -1,9 +1,12 @@
-"""What tests of viewers share: an access policy that lets anybody watch."""
+"""What tests of viewers share: a policy that lets anybody watch, and a database that is away."""
 
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from pytest_django import Settings
+
+from denoise_relay.journal import read
 
 
 @pytest.fixture
@@ -14,3 +17,13 @@ def open_to_all(settings: Settings) -> None:
         "ACCESS_POLICY": "tests.db.live.jobs.anybody",
         "MAX_WATCHES": 3,
     }
+
+
+@pytest.fixture
+def unreadable_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes away after a viewer's access has been checked."""
+
+    def gone(*_: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(read, "latest", gone)

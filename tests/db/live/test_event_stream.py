@@ -10,14 +10,13 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection
+from django.db import connection
 from django.http import HttpRequest
 from django.test import AsyncClient
 from django.urls import reverse
 from pytest_django import Settings
 
 from denoise_relay.frames import Frame
-from denoise_relay.journal import read
 from denoise_relay.live import event_stream
 from denoise_relay.live.feed import Feed
 from denoise_relay.pubsub.publisher import frame_of
@@ -73,7 +72,7 @@ async def test_an_ended_job_is_replayed_and_the_stream_ends(
     assert found[-1][1]["stage"] == "done"
 
 
-async def test_who_has_seen_the_end_is_told_to_stop() -> None:
+async def test_a_viewer_that_has_the_end_gets_204() -> None:
     job = await job_with()
     await database.call(end, job)
 
@@ -150,7 +149,7 @@ async def test_a_late_double_does_not_make_seq_fall(the_feed: Feed) -> None:
     await stream.aclose()  # type: ignore[attr-defined]
 
 
-async def test_a_heartbeat_keeps_the_connection_and_silence_ends_it(
+async def test_heartbeats_keep_the_connection_until_the_idle_time_is_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
@@ -165,7 +164,7 @@ async def test_a_heartbeat_keeps_the_connection_and_silence_ends_it(
     assert set(parts[2:]) == {event_stream.HEARTBEAT}
 
 
-async def test_a_viewer_that_goes_is_watched_no_more(the_feed: Feed) -> None:
+async def test_a_viewer_that_leaves_watches_no_more(the_feed: Feed) -> None:
     job, before = await job_with(), asyncio.all_tasks()
     request = HttpRequest()
     request.method = "GET"
@@ -200,7 +199,7 @@ async def test_many_viewers_share_one_watch(the_feed: Feed) -> None:
     assert the_feed.viewers == 0
 
 
-async def test_a_listener_holds_no_database_connection_of_its_request() -> None:
+async def test_a_stream_holds_no_database_connection_of_its_request() -> None:
     job = await job_with(1)
     response = await ask(job.pk)
     held = await sync_to_async(lambda: connection.connection)()
@@ -208,15 +207,9 @@ async def test_a_listener_holds_no_database_connection_of_its_request() -> None:
     await response.streaming_content.aclose()
 
 
-async def test_a_database_that_is_away_ends_the_stream(
-    the_feed: Feed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("unreadable_journal")
+async def test_a_database_that_is_away_ends_the_stream(the_feed: Feed) -> None:
     job = await job_with()
-
-    def gone(*_: Any) -> None:
-        raise OperationalError("gone")
-
-    monkeypatch.setattr(read, "latest", gone)
     async with asyncio.timeout(5):
         parts = [part async for part in event_stream.event_stream(job.pk, None, encode)]
 

@@ -78,7 +78,7 @@ async def test_a_gap_is_filled_from_the_journal(the_feed: Feed) -> None:
     await eventually(lambda: box.numbers == [2, 3, 4])
 
 
-async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
+async def test_double_and_late_frames_are_dropped(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
@@ -199,7 +199,7 @@ async def test_a_database_that_is_away_is_asked_again(
     await eventually(lambda: box.numbers == [2, 3])
 
 
-async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
+async def test_nothing_is_kept_of_an_unwatched_job(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     assert the_feed.viewers == 1
@@ -213,6 +213,6 @@ async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"job": "x", "seq": 1}', None, 7, b"\xff"])
-async def test_what_is_no_frame_is_ignored(the_feed: Feed, text: Any) -> None:
+async def test_a_message_that_is_no_frame_is_ignored(the_feed: Feed, text: Any) -> None:
     the_feed._on_message({"type": "denoise.frame", "frame": text})
     the_feed._on_message({})

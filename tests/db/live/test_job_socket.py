@@ -61,7 +61,7 @@ async def test_after_must_be_a_number(after: str) -> None:
 
 
 @open_to_all
-async def test_an_ended_job_is_told_once() -> None:
+async def test_an_ended_job_is_sent_once() -> None:
     job = await job_with(1)
     await database.call(end, job)
     async with opened(job_path(job)) as client:
@@ -82,7 +82,7 @@ async def test_unknown_and_forbidden_look_alike() -> None:
 
 
 @pytest.mark.parametrize("path", ["/ws/denoise/x/", "/ws/denoise/../admin/", "/ws/denoise/1/2"])
-async def test_an_unknown_path_is_closed_kindly(path: str) -> None:
+async def test_an_unknown_path_is_closed_with_4404(path: str) -> None:
     async with opened(path) as client:
         assert await client.closed() == 4404
 
@@ -124,7 +124,7 @@ async def test_another_sites_page_is_refused(origin: bytes) -> None:
         assert await client.closed() == 4403
 
 
-async def test_our_own_page_is_welcome() -> None:
+async def test_our_own_page_is_accepted() -> None:
     async with opened("/ws/denoise/", [(b"origin", b"http://testserver")]) as client:
         await client.say({"ping": 1})
         assert await client.frame() == {"pong": 1}

@@ -45,7 +45,7 @@ async def test_many_jobs_on_one_socket() -> None:
 
 
 @open_to_all
-async def test_unknown_jobs_are_told_and_the_others_watched() -> None:
+async def test_unknown_jobs_are_answered_and_the_others_watched() -> None:
     job, unknown = await job_with(), str(uuid4())
     async with opened("/ws/denoise/") as client:
         await client.say({"watch": {unknown: 3, str(job.pk): None, "no uuid": None}})
@@ -103,7 +103,7 @@ async def test_no_more_jobs_than_allowed() -> None:
     ],
     ids=lambda text: repr(text)[:20],
 )
-async def test_bad_input_is_told_and_the_third_time_closes(text: str | bytes) -> None:
+async def test_bad_input_is_answered_and_the_third_closes(text: str | bytes) -> None:
     async with opened("/ws/denoise/") as client:
         for _ in range(3):
             if isinstance(text, bytes):

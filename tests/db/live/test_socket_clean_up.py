@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 
 from denoise_relay.journal import read
 from denoise_relay.live import shutdown
@@ -127,17 +126,13 @@ async def test_a_slow_client_skips_progress_and_gets_the_end() -> None:
     assert len(sent) <= LIMIT + 3
 
 
+@pytest.mark.usefixtures("unreadable_journal")
 @open_to_all
 @pytest.mark.parametrize("path", ["one", "many"])
 async def test_a_database_that_is_away_closes_the_socket_with_4012(
-    the_feed: Feed, monkeypatch: pytest.MonkeyPatch, path: str
+    the_feed: Feed, path: str
 ) -> None:
     job, before = await job_with(), asyncio.all_tasks()
-
-    def gone(*_: Any) -> None:
-        raise OperationalError("gone")
-
-    monkeypatch.setattr(read, "latest", gone)
     async with opened(job_path(job) if path == "one" else "/ws/denoise/") as client:
         if path == "many":
             await client.say({"watch": {str(job.pk): None}})

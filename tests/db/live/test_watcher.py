@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from django.db import OperationalError
 
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import make_frame
@@ -175,15 +174,9 @@ async def test_a_time_out_of_take_loses_nothing(watcher: Watcher) -> None:
     assert await taken(watcher) == [2]
 
 
-async def test_a_database_that_is_away_ends_the_replay(
-    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("unreadable_journal")
+async def test_a_database_that_is_away_ends_the_replay(watcher: Watcher) -> None:
     job = await job_with()
-
-    def gone(*_: Any) -> None:
-        raise OperationalError("gone")
-
-    monkeypatch.setattr(read, "latest", gone)
 
     with pytest.raises(OperationalError):
         await replayed(watcher, job, None)

@@ -17,7 +17,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "RESTART_SECONDS", 0.01)
 
 
-async def test_a_task_inherits_nothing_of_who_started_it() -> None:
+async def test_a_task_inherits_no_context() -> None:
     async def read() -> str:
         return variable.get()
 
@@ -27,7 +27,7 @@ async def test_a_task_inherits_nothing_of_who_started_it() -> None:
 
 
 @pytest.mark.parametrize("how", ["raises", "returns", "is cancelled"])
-async def test_a_task_that_ends_is_told_and_started_again(
+async def test_a_task_that_ends_is_reported_and_restarted(
     how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     starts: list[int] = []
@@ -74,7 +74,7 @@ async def test_after_a_stop_nothing_starts() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_waiting_for_an_expected_end() -> None:
+async def test_waiting_for_an_end_that_is_allowed() -> None:
     gate = asyncio.Event()
 
     async def work() -> None:

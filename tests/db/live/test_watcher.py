@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from django.db import OperationalError
 
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import make_frame

@@ -46,7 +46,7 @@ class UploadRejected(RelayError, ValueError):
 
 
 class LeaseLost(RelayError):
-    """The job belongs to somebody else now."""
+    """The job belongs to another lease now, or was canceled."""
 
 
 class IllegalTransition(RelayError, ValueError):

@@ -123,7 +123,7 @@ class JournalWriter:
                     if future is not None and not future.done():
                         future.set_result(outcome)
             finally:
-                # After a cancellation or an error no answer will come, so nobody may go on
+                # After a cancellation or an error no answer will come, so no runner may go on
                 # waiting. Those runners lose their jobs; the next owner reads what was written.
                 for _, future in group:
                     if future is not None and not future.done():

@@ -97,7 +97,8 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         """Close, once; later messages of the client are ignored."""
         if not self.closed:
             self.closed = True
-            await super().close(code=code, reason=reason)
+            # autobahn takes a plain int only, and no IntEnum.
+            await super().close(code=None if code is None else int(code), reason=reason)
 
     async def on_connected(self) -> None:
         """Called once the socket is accepted and `self.viewer` is known."""

@@ -144,7 +144,7 @@ class Supervisor:
                 await queue_positions.announce()
             except Exception as error:  # noqa: BLE001 - runners go on without it
                 logs.logger.warning(
-                    "The queue's places could not be told: %s",
+                    "The places of queued jobs could not be announced: %s",
                     type(error).__name__,
                     extra=logs.fields("places_failed", error=repr(error)),
                 )

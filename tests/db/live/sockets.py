@@ -34,6 +34,7 @@ class Client(WebsocketCommunicator):  # type: ignore[misc]  # Channels is untype
         """The close code; any other message before the close is an error."""
         output = await self.receive_output(timeout=5)
         assert output["type"] == "websocket.close", output
+        assert type(output["code"]) is int, "autobahn refuses an IntEnum"
         return int(output["code"])
 
 

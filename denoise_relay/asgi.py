@@ -16,18 +16,18 @@ from denoise_relay.servers import daphne, granian, lifespan
 from denoise_relay.servers.body_limit import too_large
 from denoise_relay.servers.lifespan import Application, Receive, Scope, Send
 
-#: What a multipart form may hold beside the file.
+#: Room for what a multipart form holds beside the file.
 FORM_OVERHEAD_BYTES = 1024 * 1024
 
 
 def relay_application(django_application: Any, *, body_limit: int | None = None) -> Application:
-    """Route HTTP to Django and WebSockets to us, and run the embedded worker.
+    """Route HTTP to Django and WebSockets to this app, and run the embedded worker.
 
     `django_application` is what `get_asgi_application()` returned (call it first: it sets
-    Django up). `body_limit` bounds any request body under Daphne, in bytes; default:
-    `MAX_UPLOAD_BYTES` and a little. Servers with a lifespan (uvicorn, granian, hypercorn)
-    start and stop the worker through it, Daphne through its reactor; neither waits for a
-    first request.
+    Django up). `body_limit` limits each request body under Daphne, in bytes; default:
+    `MAX_UPLOAD_BYTES` and `FORM_OVERHEAD_BYTES`. The worker starts and stops with the server,
+    not with a first request: through the lifespan of uvicorn, granian and hypercorn, and
+    through Daphne's reactor.
     """
     router = ProtocolTypeRouter(
         {
@@ -50,7 +50,7 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
         if scope["type"] == "lifespan":
             await lifespan.lifespan(receive, send)
         elif scope["type"] == "websocket" and granian.serving():
-            await router(scope, *granian.mended(receive, send))
+            await router(scope, *granian.patched(receive, send))
         else:
             await router(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""The one event schema: what backends report and what the journal records. Pure."""
+"""The schema of events: what backends report and what the journal holds. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+#: Characters of a message that are kept: a page shows a sentence, not a log.
 MESSAGE_LIMIT = 500
-"""Characters of a message that are kept: a page shows a sentence, not a log."""
 
-# C0 and C1 controls (NUL is refused by PostgreSQL), line separators that split an SSE
-# field, and lone surrogates, which neither UTF-8 nor a WebSocket can carry.
+# C0 and C1 controls (PostgreSQL refuses NUL), line separators, which would split an SSE field,
+# and lone surrogates, which UTF-8 and so a WebSocket cannot carry.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Stage(enum.StrEnum):
-    """The `stage` that discriminates events, as the contract has it."""
+    """The kind of an event, as in the upstream contract."""
 
-    #: The job goes on; `pct` and `message` say how far.
+    #: The job runs; `pct` and `message` are its progress.
     PROCESSING = "processing"
-    #: The job ended well; `url` is the clean recording.
+    #: The job ended well; `url` is that of the clean recording.
     DONE = "done"
     #: The job ended badly or was canceled; `message` says why.
     ERROR = "error"
@@ -33,18 +33,18 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """Something a runner or a person says about a job, before it has a number."""
+    """What a runner or a person reports about a job, before it is an event."""
 
     stage: Stage = Stage.PROCESSING
     pct: float = 0.0
     message: str = ""
-    #: For `done` only: a URL to pass through; empty when the result is stored with us.
+    #: For `done` only: a URL to pass through; empty when the result is stored here.
     url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One committed fact: `seq` counts 1, 2, 3… within its job, without holes."""
+    """A committed fact. `seq` counts 1, 2, 3… within its job, without gaps."""
 
     job: UUID
     seq: int
@@ -62,8 +62,8 @@ def clean_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def clean_pct(value: float) -> float:
-    """Clamp to 0-100 with one decimal; what is not a number counts as 0."""
-    # Compared before it is converted: an int from JSON may be too large for a float.
+    """Limit to 0-100 and round to one decimal; NaN becomes 0."""
+    # Compared before the conversion, because an int from JSON may be too large for a float.
     if value >= 100:
         return 100.0
     return round(float(value), 1) if value > 0 else 0.0

@@ -1,14 +1,14 @@
-"""What can go wrong, as one tree. The default message is the class docstring.
+"""The package's exceptions. Without a message, an exception has its class docstring's first line.
 
     RelayError
     ├── JobFailed            ends a job; its text is shown to the viewer
-    ├── UploadRejected       (ValueError) a file refused at the door
-    ├── LeaseLost            another supervisor, or a cancel, owns the job now
-    ├── IllegalTransition    (ValueError) a job may not go from here to there
+    ├── UploadRejected       (ValueError) a file that was refused before it became a job
+    ├── LeaseLost            the job belongs to another supervisor, or was canceled
+    ├── IllegalTransition    (ValueError) a change of status that the lifecycle does not allow
     └── ProtocolError        (ValueError) the upstream broke the SSE or JSON contract
 
-Errors of configuration are Django's `ImproperlyConfigured`, outside this tree on purpose:
-nobody should swallow them with `except RelayError`.
+A wrong configuration raises Django's `ImproperlyConfigured`, which is not in this tree, so that
+`except RelayError` does not hide it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class RelayError(Exception):
 class JobFailed(RelayError):
     """The recording could not be processed.
 
-    `str(error)` is for the person who watches; `detail` is for staff only (admin, logs)
-    and may name hosts, statuses and causes, never a key.
+    `str(error)` is shown to the viewer. `detail` is for staff only (admin, logs); it may name
+    hosts, statuses and causes, never a key.
     """
 
     def __init__(self, message: str = "", *, detail: str = "") -> None:
@@ -46,7 +46,7 @@ class UploadRejected(RelayError, ValueError):
 
 
 class LeaseLost(RelayError):
-    """The job belongs to somebody else now."""
+    """The job belongs to another lease now, or was canceled."""
 
 
 class IllegalTransition(RelayError, ValueError):

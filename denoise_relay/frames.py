@@ -1,7 +1,7 @@
-"""Frames: the JSON text of a WebSocket or SSE message, encoded once for all viewers. Pure.
+"""Frames: events as the JSON text of WebSocket and SSE messages, encoded once for all. Pure.
 
-Keys and shapes are those of docs/architecture.md and, for the API, the upstream contract's
-"live progress".
+The keys are those of docs/architecture.md and, for the API, of the upstream contract's "live
+progress".
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ _event_decoder = msgspec.json.Decoder(Event)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """One event with its text for viewers.
+    """One event and its text for viewers.
 
-    The `url` of a frame's event is the one in its text, which for a recording stored here is
-    a path of the site.
+    Both have the same `url`; for a recording that is stored here it is a path of the site.
     """
 
     event: Event
@@ -59,12 +58,12 @@ def make_frame(event: Event) -> Frame:
 
 
 def parse_frame(text: str) -> Frame:
-    """Rebuild a frame that came through the channel layer; `msgspec.DecodeError` if it is none."""
+    """Decode a frame that came through the channel layer. Raises `msgspec.DecodeError`."""
     return Frame(event=_event_decoder.decode(text), text=text)
 
 
 def contract_payload(event: Event) -> str:
-    """Encode one event as the upstream contract words it (no job, no seq)."""
+    """Encode one event in the upstream contract's form, which has no job and no seq."""
     body: dict[str, Any]
     match event.stage:
         case Stage.PROCESSING:
@@ -79,18 +78,18 @@ def contract_payload(event: Event) -> str:
 
 
 def sse_message(payload: str, *, seq: int | None = None) -> bytes:
-    """One SSE message; `payload` is JSON and so holds no line break."""
+    """Encode one SSE message. `payload` is JSON, so it holds no line break."""
     head = f"id: {seq}\n" if seq is not None else ""
     return f"{head}data: {payload}\n\n".encode()
 
 
 def to_json(body: Any) -> str:
-    """JSON text of a value of plain types."""
+    """Encode a value of plain types."""
     return _encoder.encode(body).decode()
 
 
 def json_number(pct: float) -> float | int:
-    """62.0 is sent as 62, 62.5 as 62.5."""
+    """A percentage as it is sent: 62.0 as 62, 62.5 as 62.5."""
     return int(pct) if pct == int(pct) else pct
 
 
@@ -100,7 +99,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def parse_after(text: str) -> int | None:
-    """`after` of a query or `Last-Event-ID`: None when it is empty.
+    """Parse `?after=` or `Last-Event-ID`; None when it is empty.
 
     Raises `ValueError` when it is no whole number.
     """

@@ -1,4 +1,4 @@
-"""The life of a job as one table. Pure."""
+"""The statuses of a job, and which may follow which. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from denoise_relay.exceptions import IllegalTransition
 
 
 class Status(enum.StrEnum):
-    """Where a job stands. Viewers see stages (`events.Stage`); pages and staff see these."""
+    """The status of a job, for pages and staff. Viewers see stages (`events.Stage`)."""
 
     #: Stored and waiting for a runner.
     QUEUED = "queued"
@@ -18,7 +18,7 @@ class Status(enum.StrEnum):
     PROCESSING = "processing"
     #: Ended well: the clean recording can be played.
     DONE = "done"
-    #: Ended badly: `Job.error` says why, in words for a person.
+    #: Ended badly: `Job.message` says why to the viewer, `Job.error_detail` to staff.
     ERROR = "error"
     #: Ended by its owner or by staff.
     CANCELED = "canceled"
@@ -28,7 +28,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset(
         {Status.SUBMITTING, Status.PROCESSING, Status.DONE, Status.ERROR, Status.CANCELED}
     ),
-    # Back to submitting: a lost submission is posted again, as a new attempt.
+    # From submitting to submitting: a lost submission is posted again, as a new attempt.
     Status.SUBMITTING: frozenset(
         {Status.SUBMITTING, Status.PROCESSING, Status.DONE, Status.ERROR, Status.CANCELED}
     ),

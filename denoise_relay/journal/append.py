@@ -1,8 +1,7 @@
-"""The journal: events are appended here, in groups, fenced, numbered; and read back in order.
+"""Appends events to the journal, in groups: fenced, numbered, in one transaction.
 
-`append` is the only code that writes `Event` rows and the columns of `Job` that mirror
-them. It runs in one transaction of a few statements, however many jobs the group holds.
-Reads ask the database that is written to: a replica that lags would hide what was told.
+Only this module writes `Event` rows and the columns of `Job` that mirror them. A group takes a
+few statements, however many jobs it holds.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from denoise_relay.exceptions import IllegalTransition
 from denoise_relay.lifecycle import Status
 from denoise_relay.runtime.database import write_transaction
 
+#: The columns of a job that repeat its newest event.
 MIRRORED = ("seq", "stage", "pct", "message")
 
 
@@ -31,18 +31,18 @@ class Entry:
     """What to append. Without `fact` only the job's columns change and no event is made."""
 
     job: UUID
-    #: The writer's fencing number; the entry is dropped when the job has another by now.
+    #: The writer's fencing number; the entry is dropped when the job has another one.
     epoch: int
     fact: Fact | None = None
     #: Further columns of the job to set with it, `status` among them.
     changes: Mapping[str, Any] = field(default_factory=dict)
-    #: When this was said, by `time.monotonic`: the metrics time it from here.
-    heard_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    #: When this was reported, by `time.monotonic`; the publish latency is measured from here.
+    reported_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of an entry: `written` is false when it was fenced off or the job had ended."""
+    """The result of an entry: `written` is false when it was fenced or the job had ended."""
 
     written: bool
     event: events.Event | None = None
@@ -54,9 +54,9 @@ FENCED = Outcome(written=False)
 def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
     """Append entries in order and return an outcome for each, in the same order.
 
-    All or nothing: a database error leaves no trace, so that the caller may try again.
-    Raises `IllegalTransition` for a status that may not follow, and for a terminal event
-    without a terminal status or the other way round. `finished_at` is set here.
+    All or nothing: after a database error nothing is written, so the caller may repeat the
+    call. Raises `IllegalTransition` for a status that may not follow, and for a terminal event
+    without a terminal status or the reverse. Sets `finished_at`.
     """
     with write_transaction() as alias:
         rows = _locked_rows(alias, {entry.job for entry in entries})
@@ -87,15 +87,15 @@ def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
 def _update(alias: str, rows: Iterable[models.Job], columns: Sequence[str]) -> None:
     """Write these columns of each row, in one round trip.
 
-    Django's `bulk_update` builds a CASE for each row and column: with it the whole of `append`
-    took 690 ms for 500 jobs, and takes 160 ms so (measured, SQLite).
+    Django's `bulk_update` builds a CASE for each row and column: with it `append_entries` took
+    690 ms for 500 jobs; with this it takes 160 ms (measured, SQLite).
     """
     connection = connections[alias]
     quote = connection.ops.quote_name
     known = {field.name: field for field in models.Job._meta.concrete_fields}
     fields = [known[name] for name in columns]
     assigned = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
-    # Only names of our own columns are put together here.
+    # The statement is built only from the names of our own columns.
     sql = f"UPDATE {quote(models.Job._meta.db_table)} SET {assigned} WHERE id = %s"  # noqa: S608
     fields.append(known["id"])
     with connection.cursor() as cursor:
@@ -114,7 +114,7 @@ def _update(alias: str, rows: Iterable[models.Job], columns: Sequence[str]) -> N
 def _locked_rows(alias: str, jobs: Iterable[UUID]) -> dict[UUID, models.Job]:
     query = models.Job.objects.using(alias).filter(pk__in=list(jobs))
     if connections[alias].features.has_select_for_update:
-        # In one order everywhere, so that two groups cannot lock each other out.
+        # Always in the same order, so that two groups cannot deadlock.
         query = query.select_for_update().order_by("pk")
     return {row.pk: row for row in query}
 
@@ -126,7 +126,7 @@ def _apply_changes(row: models.Job, entry: Entry, at: datetime) -> set[str]:
     for name, value in entry.changes.items():
         setattr(row, name, value)
     if row.ended != (entry.fact is not None and entry.fact.stage.terminal):
-        # A job that ended without a word, or whose viewers heard of an end that was none.
+        # Either the job would end without an event, or viewers would see an end that is none.
         raise IllegalTransition(f"{row.status} cannot come with {entry.fact}")
     if not row.ended:
         return set(entry.changes)
@@ -135,14 +135,14 @@ def _apply_changes(row: models.Job, entry: Entry, at: datetime) -> set[str]:
 
 
 def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:
-    """Give the fact the job's next number and mirror it on the row."""
+    """Give the fact the job's next number and copy it to the row."""
     row.seq += 1
     row.stage = fact.stage.value
     if fact.stage is Stage.DONE:
         row.pct = 100.0
     elif fact.stage is Stage.PROCESSING:
-        # A restarted engine or another upstream connection may count from zero again;
-        # what people see never falls.
+        # A restarted engine or another upstream connection may begin at zero again; the
+        # percentage that people see never falls.
         row.pct = max(row.pct, events.clean_pct(fact.pct))
     row.message = events.clean_text(fact.message)
     return events.Event(

@@ -1,8 +1,8 @@
 """Leases: which supervisor may run a job, until when, and under which fencing number.
 
-Taking a lease raises the job's `epoch`; every write names the epoch it was given
-(`journal.append`), so a zombie that wakes after its lease has passed on changes no row.
-Time is the database's where several machines share one, the host's on SQLite.
+Claiming a job raises its `epoch`, and every write names the epoch of its lease
+(`journal.append`), so a process that was paused for longer than its lease changes no row
+afterwards. The clock is the database's where several machines share one, the host's on SQLite.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
             waiting = waiting.select_for_update(skip_locked=True)
         leases = []
         for pk, epoch, holder in list(waiting.values_list("pk", "epoch", "lease_owner")[:limit]):
-            # Compare and swap: where rows cannot be locked, only one claimer changes one.
+            # Compare and swap: where rows cannot be locked, only one claimer changes the row.
             claimed = (
                 Job.objects.using(alias)
                 .filter(pk=pk, epoch=epoch, finished_at=None)
@@ -52,20 +52,21 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
             )
             if claimed:
                 leases.append(Lease(job=pk, epoch=epoch + 1))
-                metrics.TAKEOVERS.inc(bool(holder))  # who hands a lease back leaves no name
+                # A released lease has no owner, so only expired ones count.
+                metrics.TAKEOVERS.inc(bool(holder))
         return leases
 
 
 def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
     """Renew `held` and return those that are still `owner`'s.
 
-    A job that has ended stays its last owner's: its runner may still have signals to send.
+    An ended job keeps its last owner, because its runner may still have to send signals.
     """
     with write_transaction() as alias:
         mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
         if connections[alias].features.has_select_for_update:
-            # Locked in the journal's order. An UPDATE alone locks in the order of the disk,
-            # and then a renewal and a group of events can lock each other out.
+            # Locked in the same order as by the journal. An UPDATE alone locks rows in the
+            # order of the disk, and could deadlock with a group of events.
             mine = mine.select_for_update().order_by("pk")
         still = set(mine.values_list("pk", flat=True))
         Job.objects.using(alias).filter(pk__in=still).update(lease_until=_later(alias, seconds))
@@ -73,15 +74,18 @@ def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
 
 
 def release(owner: str) -> int:
-    """Hand back all leases of `owner` at once, so that others need not wait for them to expire."""
+    """Release all leases of `owner`, so that others need not wait for their expiry.
+
+    Returns how many. May be repeated.
+    """
     alias = router.db_for_write(Job)
     mine = Job.objects.using(alias).filter(lease_owner=owner, finished_at=None)
     return mine.update(lease_owner="", lease_until=None)
 
 
 def free(alias: str) -> QuerySet[Job]:
-    """Unfinished jobs that no living supervisor holds."""
-    # By finished_at, which is what the index of active jobs goes by.
+    """Unfinished jobs without a lease, or whose lease has expired."""
+    # Filtered by finished_at, the condition of the index of active jobs.
     unfinished = Job.objects.using(alias).filter(finished_at=None)
     return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)))
 

@@ -1,6 +1,7 @@
 """Reads the journal: the newest event, the events after a number, the positions of many jobs.
 
-Asks the database that is written to: a replica that lags would hide what was already told.
+Queries go to the database that is written to: a lagging replica would not have events that
+viewers were already sent.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PAGE = 500
 
 
 def as_event(row: models.Event) -> events.Event:
-    """A row as the value that travels."""
+    """Convert a row to the event that is published."""
     return events.Event(
         job=row.job_id,
         seq=row.seq,
@@ -44,7 +45,7 @@ def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
 
 
 def positions(jobs: Sequence[UUID]) -> dict[UUID, int]:
-    """The newest seq of each job, in one query for at most a few hundred."""
+    """The newest seq of each job, in one query; pass at most a few hundred jobs."""
     rows = models.Job.objects.using(router.db_for_write(models.Job)).filter(pk__in=jobs)
     return dict(rows.values_list("pk", "seq"))
 

@@ -10,14 +10,15 @@ class CloseCode(IntEnum):
 
     #: The watched job has ended and its terminal frame was sent.
     FINISHED = 1000
-    #: A failure of ours. Not 1011, for which autobahn raises, so that the socket would stay
-    #: open in silence.
+    #: An error of ours. Not 1011: autobahn raises for it, and the socket would stay open
+    #: without a word.
     BROKEN = 4011
-    #: The server stops, or the database is away: come back. Not 1012, which autobahn refuses.
+    #: The server stops, or the database is away; the client reconnects. Not 1012, which
+    #: autobahn refuses.
     GOING_AWAY = 4012
-    #: Messages that are not understood, three times.
+    #: Three messages that are not understood, or a number in the URL that is none.
     BAD_REQUEST = 4400
-    #: The page that opens the socket is of another site.
+    #: The page that opened the socket belongs to another site.
     FORBIDDEN_ORIGIN = 4403
-    #: No such job, or not allowed to see it: the two are answered alike.
+    #: No such job, or one that this viewer may not see; the client cannot tell which.
     NOT_FOUND = 4404

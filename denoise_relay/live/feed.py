@@ -1,11 +1,10 @@
-"""The feed: brings events to the viewers of one process.
+"""The feed: puts the frames of watched jobs into the mailboxes of this process's viewers.
 
-One channel of the channel layer per process joins the group of each job that somebody
-watches. (One per socket or job grows quadratically on the in-memory layer, which scans
-all its channels at each send.) A frame is encoded once and put into each viewer's mailbox.
-
-Messages are hints. A hole in `seq` sends the feed to the journal, and a slow position
-check finds a lost tail: one query for all watched jobs.
+One channel of the channel layer per process joins the group of each watched job. (One per
+socket or job grows quadratically on the in-memory layer, which scans all its channels at each
+send.) A frame is encoded once for all viewers. Messages of the layer are hints: after a gap in
+`seq` the feed reads the journal, and a periodic position check, one query for all watched jobs,
+finds lost last frames.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -30,20 +30,21 @@ from denoise_relay.pubsub.subscriber import Subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks
 
+#: Jobs in one query of a position check.
 CHECKED_AT_A_TIME = 500
+#: After the database has failed, before the journal is read again.
 RETRY_SECONDS = 1.0
+#: Frames that a replay sends before it lets others run, about a millisecond of work.
 YIELD_EVERY = 10
-"""Frames that a replay sends at a stretch, about a millisecond of work."""
 
 
+@dataclass(slots=True)
 class _Watched:
-    """A job somebody watches here. `seq` is the newest number handed to its mailboxes."""
+    """A job that somebody watches here."""
 
-    __slots__ = ("mailboxes", "seq")
-
-    def __init__(self) -> None:
-        self.mailboxes: set[Mailbox] = set()
-        self.seq: int | None = None
+    mailboxes: set[Mailbox] = field(default_factory=set)
+    #: The newest number put into the mailboxes; None until a first replay or frame sets it.
+    seq: int | None = None
 
 
 class Feed:
@@ -51,41 +52,46 @@ class Feed:
 
     def __init__(self) -> None:
         self._jobs: dict[UUID, _Watched] = {}
+        #: Jobs of which frames were missed, until the journal has been read again.
         self._stale: set[UUID] = set()
-        self._doubt = asyncio.Event()
+        self._some_stale = asyncio.Event()
+        #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
         self._tasks = SupervisedTasks()
-        self._subscription = Subscription("denoise-feed", self._hear, self._gap.set)
-        self._started = False
-        self._detach: Callable[[], None] = _nothing
+        self._subscription = Subscription("denoise-feed", self._on_message, self._gap.set)
+        self._detach: Callable[[], None] | None = None
 
     @property
     def viewers(self) -> int:
-        """Mailboxes over all jobs."""
+        """The number of mailboxes, summed over all watched jobs."""
         return sum(len(watched.mailboxes) for watched in self._jobs.values())
 
     def start(self) -> None:
-        """Begin to listen; once, on the running loop."""
-        if self._started:
+        """Receive frames from now on, on the running loop. May be repeated."""
+        if self._detach is not None:
             return
-        self._started = True
         self._detach = publisher.attach_feed(self.deliver)
         self._tasks.start("denoise-feed-check", self._check_positions)
         self._tasks.start("denoise-feed-catch-up", self._catch_up)
         self._subscription.start()
 
     async def stop(self) -> None:
-        self._detach()
+        """Receive no more frames and watch no job. May be followed by `start`."""
+        if self._detach is not None:
+            self._detach()
         await self._subscription.stop()
         await self._tasks.stop()
         self._jobs.clear()
-        self._started = False
+        self._detach = None
 
-    # What sockets and streams call
+    # Called for sockets and streams, by their `Watcher`
 
     def watch(self, job: UUID, mailbox: Mailbox) -> None:
-        """Put the job's coming frames into `mailbox`. Watch first, then `replay`: what is
-        committed in between comes twice and is told apart by its seq, never lost."""
+        """Put the job's coming frames into `mailbox`.
+
+        Call this before `replay`: an event that is committed between the two then comes twice,
+        and its seq shows that; otherwise it would be lost.
+        """
         watched = self._jobs.get(job)
         if watched is None:
             watched = self._jobs[job] = _Watched()
@@ -93,6 +99,7 @@ class Feed:
         watched.mailboxes.add(mailbox)
 
     def unwatch(self, job: UUID, mailbox: Mailbox) -> None:
+        """Put no more frames of the job into `mailbox`. May be repeated."""
         watched = self._jobs.get(job)
         if watched is None:
             return
@@ -103,11 +110,13 @@ class Feed:
             self._subscription.leave(publisher.job_group(job))
 
     async def replay(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
-        """The journal's frames with a greater seq, in order; with None only the newest.
+        """Yield the journal's frames with a greater seq, in order; with None only the newest.
 
-        `after` beyond the newest (a restored database, a forged number) is answered with
-        the newest, so that a viewer never waits for numbers that may not come; and so is
-        the number of a terminal event, after which nothing will ever come.
+        When `after` is greater than the newest seq (a restored database, a forged number), the
+        newest frame is yielded, so that a viewer never waits for numbers that may not come. The
+        same when `after` is the terminal event's seq, because no other event will come.
+        Ends when every frame that was delivered until then has been read. Raises Django's
+        database errors.
         """
         newest = await database.call(read.latest, job)
         if newest is None:
@@ -120,7 +129,7 @@ class Feed:
                 for number, event in enumerate(events, 1):
                     yield frame_of(event)
                     if number % YIELD_EVERY == 0:
-                        # A long story for many readers must not hold up everybody else.
+                        # A long journal and many readers must not block the loop.
                         await asyncio.sleep(0)
                 after = events[-1].seq
             watched = self._jobs.get(job)
@@ -130,13 +139,13 @@ class Feed:
                 watched.seq = after
             if watched.seq <= after:
                 return
-            # Newer ones came after our last look, to this mailbox or, before it was there,
-            # to others only: look again. What is later still comes to the mailbox.
+            # Newer frames were delivered after our last read: to this mailbox, or only to
+            # others before it was registered. Read again. Later ones come to the mailbox.
             if not await database.call(read.after, job, after, 1):
-                return  # numbers of a journal that has been restored since
+                return  # the numbers of a journal that has been replaced by a restored one
 
     def deliver(self, frame: Frame) -> None:
-        """A frame has been published, here or elsewhere, maybe not for the first time."""
+        """Take a published frame, from this process or another; it may come more than once."""
         watched = self._jobs.get(frame.job)
         if watched is None:
             return
@@ -144,24 +153,24 @@ class Feed:
             if frame.seq <= watched.seq:
                 return
             if frame.seq > watched.seq + 1:
-                self._suspect(frame.job)
+                self._mark_stale(frame.job)
                 return
         watched.seq = frame.seq
         for mailbox in watched.mailboxes:
             mailbox.put(frame)
 
-    # What repairs losses
+    # Repair of losses
 
-    def _suspect(self, job: UUID) -> None:
+    def _mark_stale(self, job: UUID) -> None:
         metrics.GAPS.inc()
         self._stale.add(job)
-        self._doubt.set()
+        self._some_stale.set()
 
     async def _catch_up(self) -> None:
-        """Re-read the journal for jobs of which something was missed."""
+        """Read the journal again for jobs of which frames were missed."""
         while True:
-            await self._doubt.wait()
-            self._doubt.clear()
+            await self._some_stale.wait()
+            self._some_stale.clear()
             for job in list(self._stale):
                 self._stale.discard(job)
                 watched = self._jobs.get(job)
@@ -170,18 +179,18 @@ class Feed:
                 try:
                     missed = await database.call(read.after, job, watched.seq)
                 except DatabaseFailure as error:
-                    _complain("catch_up_failed", error)
+                    _log_failure("catch_up_failed", error)
                     self._stale.add(job)
                     await asyncio.sleep(RETRY_SECONDS)
-                    self._doubt.set()
+                    self._some_stale.set()
                     break
                 for event in missed:
                     self.deliver(frame_of(event))
                 if len(missed) == read.PAGE:
-                    self._suspect(job)
+                    self._mark_stale(job)
 
     async def _check_positions(self) -> None:
-        """Find lost tails, for as long as the feed lives; at once after the layer was lost."""
+        """Check positions periodically, and at once after the layer was lost."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(relay_settings().POSITION_CHECK_SECONDS):
@@ -190,29 +199,30 @@ class Feed:
             await self.check_now()
 
     async def check_now(self) -> None:
-        """One position check over all watched jobs."""
+        """Compare the journal's newest numbers with ours, for all watched jobs."""
         jobs = list(self._jobs)
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
             try:
                 positions = await database.call(read.positions, some)
             except DatabaseFailure as error:
-                _complain("position_check_failed", error)
+                _log_failure("position_check_failed", error)
                 return
             for job, seq in positions.items():
                 watched = self._jobs.get(job)
-                # Without a number its first viewer is still reading the journal.
+                # While `seq` is None the first viewer is still reading the journal.
                 if watched is not None and watched.seq is not None and seq > watched.seq:
-                    self._suspect(job)
+                    self._mark_stale(job)
         await self._subscription.rejoin()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _on_message(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(msgspec.DecodeError, TypeError):
-            # What is no frame is another version's, in a rolling deploy: the journal will do.
+            # A message that is no frame comes from another version, in a rolling deploy. The
+            # position check finds what is missed.
             self.deliver(parse_frame(message.get("frame", "")))
 
 
-def _complain(action: str, error: Exception) -> None:
+def _log_failure(action: str, error: Exception) -> None:
     logs.logger.warning(
         "The feed met a failure and goes on (%s: %s)",
         action,
@@ -221,16 +231,12 @@ def _complain(action: str, error: Exception) -> None:
     )
 
 
-def _nothing() -> None:
-    """Before anything is attached."""
-
-
 _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
 metrics.WATCHERS.set_function(lambda: sum(feed.viewers for feed in list(_feeds.values())))
 
 
 def feed() -> Feed:
-    """The running loop's feed, started at first use."""
+    """Return the running loop's feed, and start it where it does not run."""
     loop = asyncio.get_running_loop()
     found = _feeds.get(loop)
     if found is None:

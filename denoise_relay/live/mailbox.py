@@ -8,31 +8,33 @@ from collections import deque
 from denoise_relay.frames import Frame
 from denoise_relay.runtime import metrics
 
+#: When so many frames wait for one viewer, newer progress replaces older.
 LIMIT = 64
-"""Frames that wait for one viewer before older progress gives way to newer."""
 
 
 class Mailbox:
     """Frames on their way to one viewer.
 
-    Overflow policy: of each job only the newest frame stays. Frames are whole states and
-    a terminal frame is always its job's newest, so what a slow viewer skips is progress
-    only, and what waits is bounded by LIMIT plus the jobs it watches.
+    Overflow policy: only the newest frame of each job is kept. A frame is a whole state, and a
+    terminal frame is always its job's newest, so a slow viewer skips only progress. At most
+    LIMIT frames and one for each watched job wait.
     """
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
         self._ready = asyncio.Event()
+        #: Progress frames dropped so far.
         self.skipped = 0
 
     def put(self, frame: Frame) -> None:
+        """Add a frame; never blocks, never refuses."""
         if len(self._frames) >= LIMIT:
             self._collapse()
         self._frames.append(frame)
         self._ready.set()
 
     def wake(self) -> None:
-        """Have `take` return, with nothing if there is nothing."""
+        """Let `take` return, with an empty list when there are no frames."""
         self._ready.set()
 
     async def take(self) -> list[Frame]:

@@ -1,5 +1,8 @@
-"""May this page open a WebSocket here? Browsers send cookies to any socket, so they are
-asked where the page comes from (cross-site WebSocket hijacking)."""
+"""Whether a page may open a WebSocket here.
+
+Browsers send cookies with every WebSocket handshake, whatever page opens it (cross-site
+WebSocket hijacking), so the `Origin` header is checked.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def same_origin(scope: Mapping[str, Any]) -> bool:
-    """True when the `Origin` header names this host and port, or a `CSRF_TRUSTED_ORIGINS`.
+    """True when the `Origin` header names this host and port, or one of `CSRF_TRUSTED_ORIGINS`.
 
-    Without the header the client is no browser, and no cookie was sent behind anybody's
-    back. Channels' own validator ignores the port and refuses clients without the header.
+    A client without the header is no browser, so no page can have made it send a cookie.
+    Channels' own validator ignores the port and refuses clients without the header.
     """
     headers = dict(scope.get("headers", ()))
     origin = headers.get(b"origin", b"").decode("latin-1")
     if not origin:
         return True
     try:
-        # Django's request knows ALLOWED_HOSTS and USE_X_FORWARDED_HOST.
+        # Django's request respects ALLOWED_HOSTS and USE_X_FORWARDED_HOST.
         host = ASGIRequest({**scope, "method": "GET"}, BytesIO()).get_host()
         parts = urlsplit(origin)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)

@@ -1,4 +1,4 @@
-"""Ends the sockets and streams of this process when its server stops, so that viewers come back."""
+"""Ends the sockets and streams of this process when its server stops; their clients reconnect."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 #: How long the closing handshakes of all sockets together may take.
 CLOSING_SECONDS = 2.0
 
-#: Open now: whoever opens one adds it here, and takes it out at its end.
+#: The open sockets. Each adds itself when it opens and removes itself at its end.
 sockets: set[RelayConsumer] = set()
+#: The mailboxes of the open streams; a stream that is woken looks at `stopping`.
 streams: set[Mailbox] = set()
 _stopping = False
 
@@ -25,15 +26,15 @@ metrics.SOCKETS.set_function(lambda: len(sockets))
 
 
 def stopping() -> bool:
-    """Whether the server is about to stop: what opens now is closed at once."""
+    """Whether the server is about to stop. A socket that opens now is closed at once."""
     return _stopping
 
 
 async def close_all() -> None:
     """End every stream, close every socket with 4012, and wait for the closing handshakes.
 
-    Streams first: a server that stops politely waits for its last response. Takes at most
-    `CLOSING_SECONDS`. What opens later is closed at once, until `reopen`.
+    Streams come first, because a graceful server waits for its last response. Takes at most
+    `CLOSING_SECONDS`. A viewer that comes later is sent away at once, until `reopen`.
     """
     global _stopping
     _stopping = True
@@ -48,6 +49,6 @@ async def close_all() -> None:
 
 
 def reopen() -> None:
-    """Take viewers again: a server has started (in tests one process starts several)."""
+    """Accept viewers again: a server has started (in tests one process starts several)."""
     global _stopping
     _stopping = False

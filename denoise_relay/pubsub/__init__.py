@@ -1,4 +1,4 @@
-"""Tells all processes of committed events and of new work, over the channel layer.
+"""Publishes committed events and new work to all processes, over the channel layer.
 
-In: events after their commit. Out: calls of listeners here and elsewhere. Start at `publisher`.
+In: events after their commit. Out: calls of receivers here and elsewhere. Start at `publisher`.
 """

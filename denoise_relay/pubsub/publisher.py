@@ -1,8 +1,8 @@
-"""The bell: tells every process that a job has a new event, or that there is work to claim.
+"""Publishes committed events, and the news that a job waits for a worker.
 
-What is sent is a hint with the encoded frame in it. The journal is the truth: a message
-may be lost, doubled or late, and receivers (`transport.feed`, `worker.supervisor`) notice.
-A receiver in this process is called directly; others hear through the channel layer.
+Receivers in this process (`live.feed`, `worker.supervisor`) are called directly; other processes
+get a message through the channel layer, with the encoded frame in it. A message is a hint: it may
+be lost, doubled or late, and receivers then read the journal, which is the truth.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -22,11 +22,13 @@ from denoise_relay.events import Event
 from denoise_relay.frames import Frame, make_frame
 from denoise_relay.runtime import logs, metrics
 
+#: The channel-layer group of all supervisors.
 WORK_GROUP = "denoise.work"
+#: For all messages of one call: a frozen Redis must not block the journal writer.
 SEND_TIMEOUT_SECONDS = 2.0
-"""For all messages of one call: a frozen Redis must not hold up the recorder."""
-SILENCE_SECONDS = 5.0
-"""How long the layer is left alone after it froze; position checks repair what is lost."""
+#: How long nothing is sent after the layer froze; position checks repair what is lost.
+PAUSE_SECONDS = 5.0
+#: Messages sent at a time.
 CONCURRENT_SENDS = 50
 
 
@@ -36,33 +38,36 @@ def frame_of(event: Event) -> Frame:
 
 
 def job_group(job: UUID) -> str:
-    """The channel-layer group of a job (group names allow no colon and under 100 characters)."""
+    """The channel-layer group of a job. (A group name has under 100 characters and no colon.)"""
     return f"denoise.job.{job.hex}"
 
 
 Deliver = Callable[[Frame], None]
 Wake = Callable[[], None]
-# What listens in this process, each with the loop it must be called on.
+Listener = TypeVar("Listener", bound=Callable[..., None])
+# The receivers in this process, each with the loop that it must be called on.
 _feeds: dict[Deliver, asyncio.AbstractEventLoop] = {}
 _supervisors: dict[Wake, asyncio.AbstractEventLoop] = {}
 
 
 def attach_feed(deliver: Deliver) -> Callable[[], None]:
-    """Call `deliver` on the running loop for each frame published here; returns the detacher."""
-    _feeds[deliver] = asyncio.get_running_loop()
-
-    def detach() -> None:
-        _feeds.pop(deliver, None)
-
-    return detach
+    """Call `deliver` on the running loop for each frame published here. Returns a function that
+    ends this and may be called twice."""
+    return _attach(_feeds, deliver)
 
 
 def attach_supervisor(wake: Wake) -> Callable[[], None]:
-    """Call `wake` on the running loop when there may be work; returns the detacher."""
-    _supervisors[wake] = asyncio.get_running_loop()
+    """Call `wake` on the running loop when a job may wait. Returns as `attach_feed`."""
+    return _attach(_supervisors, wake)
+
+
+def _attach(
+    receivers: dict[Listener, asyncio.AbstractEventLoop], listener: Listener
+) -> Callable[[], None]:
+    receivers[listener] = asyncio.get_running_loop()
 
     def detach() -> None:
-        _supervisors.pop(wake, None)
+        receivers.pop(listener, None)
 
     return detach
 
@@ -75,26 +80,26 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *ar
     if here:
         function(*args)
     else:
-        with contextlib.suppress(RuntimeError):  # that loop has closed; nobody listens there
+        with contextlib.suppress(RuntimeError):  # the receiver's loop has closed
             loop.call_soon_threadsafe(function, *args)
 
 
 async def publish(events: Sequence[Event]) -> None:
-    """Tell everybody about committed events, in order. Never raises for a failing layer."""
+    """Publish committed events, in order. Never raises for a failing layer."""
     frames = [frame_of(event) for event in events]
     for deliver, loop in list(_feeds.items()):
         for frame in frames:
             _call_on(loop, deliver, frame)
-    await _ring(
+    await _send(
         [(job_group(frame.job), {"type": "denoise.frame", "frame": frame.text}) for frame in frames]
     )
 
 
 async def wake() -> None:
-    """Tell supervisors that a job was queued, handed back or canceled."""
+    """Wake all supervisors: a job was queued, released or canceled."""
     for listener, loop in list(_supervisors.items()):
         _call_on(loop, listener)
-    await _ring([(WORK_GROUP, {"type": "denoise.work"})])
+    await _send([(WORK_GROUP, {"type": "denoise.work"})])
 
 
 def publish_soon(events: Sequence[Event]) -> None:
@@ -108,23 +113,24 @@ def publish_soon(events: Sequence[Event]) -> None:
 
 
 def shared_layer() -> BaseChannelLayer | None:
-    """The channel layer, if it reaches other processes; within this one we call directly.
+    """The channel layer, if it reaches other processes. None for the in-memory layer.
 
-    The in-memory layer is not used at all: it loses the newest messages of a burst and
-    scans every channel at every send.
+    That one is not used at all: it loses the newest messages of a burst and scans every channel
+    at every send.
     """
     layer = get_channel_layer()
     return None if layer is None or isinstance(layer, InMemoryChannelLayer) else layer
 
 
-_silent_until = 0.0
+#: `time.monotonic` until which nothing is sent to the layer.
+_paused_until = 0.0
 
 
-async def _ring(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
-    """Send to the layer, if there is one between processes; never raises for its failures."""
-    global _silent_until
+async def _send(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
+    """Send messages to groups, if there is a shared layer. Never raises for its failures."""
+    global _paused_until
     layer = shared_layer()
-    if layer is None or time.monotonic() < _silent_until:
+    if layer is None or time.monotonic() < _paused_until:
         return
     try:
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
@@ -132,13 +138,13 @@ async def _ring(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
                 some = messages[start : start + CONCURRENT_SENDS]
                 await asyncio.gather(*(layer.group_send(*message) for message in some))
     except TimeoutError as error:
-        _silent_until = time.monotonic() + SILENCE_SECONDS
-        _complain(error, len(messages))
+        _paused_until = time.monotonic() + PAUSE_SECONDS
+        _log_failure(error, len(messages))
     except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
-        _complain(error, len(messages))
+        _log_failure(error, len(messages))
 
 
-def _complain(error: Exception, messages: int) -> None:
+def _log_failure(error: Exception, messages: int) -> None:
     metrics.LAYER_FAILURES.inc()
     logs.logger.warning(
         "The channel layer did not take %d messages: %s",

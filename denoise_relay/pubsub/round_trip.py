@@ -1,4 +1,4 @@
-"""Does the channel layer carry a message from a sender to a receiver, and how fast?"""
+"""Measures how long the channel layer takes to carry a message from a sender to a receiver."""
 
 from __future__ import annotations
 
@@ -8,40 +8,42 @@ import time
 
 from channels.layers import BaseChannelLayer
 
-AGAIN_SECONDS = 0.2
-"""The layer answers a join before the server has it: the first message may be too early."""
+#: Between two messages. The first may be too early, because the layer answers a join before the
+#: server has it.
+RESEND_SECONDS = 0.2
 
 
 async def round_trip(sender: BaseChannelLayer, receiver: BaseChannelLayer, seconds: float) -> float:
-    """Send to a group that a new channel of `receiver` has joined; return how many seconds the
-    message took. The two may be one layer; two instances have a connection each.
+    """Send to a group that a new channel of `receiver` has joined; return the seconds that the
+    message took.
 
-    Raises `TimeoutError` when nothing came within `seconds`, and whatever the layer raises.
-    Leaves nothing behind in the layer, unless it fails.
+    The two may be the same layer; two instances have a connection each. Raises `TimeoutError`
+    when nothing came within `seconds`, and whatever the layer raises. Leaves nothing behind in
+    the layer, unless it fails.
     """
     group = f"denoise.echo.{secrets.token_hex(8)}"
     async with asyncio.timeout(seconds):
         channel = await receiver.new_channel()
         await receiver.group_add(group, channel)
-        heard = asyncio.create_task(receiver.receive(channel), name="denoise-echo")
+        received = asyncio.create_task(receiver.receive(channel), name="denoise-round-trip")
         try:
-            while not heard.done():
+            while not received.done():
                 begun = time.perf_counter()
                 await sender.group_send(group, {"type": "denoise.echo"})
-                await asyncio.wait({heard}, timeout=AGAIN_SECONDS)
+                await asyncio.wait({received}, timeout=RESEND_SECONDS)
             took = time.perf_counter() - begun
         finally:
-            await _cancel(heard)
-        heard.result()
+            await _cancel(received)
+        received.result()
         await receiver.group_discard(group, channel)
         await _forget_channel(receiver, channel)
         return took
 
 
 async def _forget_channel(layer: BaseChannelLayer, channel: str) -> None:
-    """Have the layer drop a channel: it does when a receive that waits is cancelled."""
+    """Make the layer drop a channel: it does when a waiting receive is cancelled."""
     while True:
-        waiting = asyncio.create_task(layer.receive(channel), name="denoise-echo-end")
+        waiting = asyncio.create_task(layer.receive(channel), name="denoise-round-trip-end")
         await asyncio.wait({waiting}, timeout=0)
         if not waiting.done():
             await _cancel(waiting)

@@ -1,7 +1,7 @@
-"""The hearing side of the bell: one channel of the channel layer, and the groups it is in.
+"""Subscribes one part of a process to groups of the channel layer, over one channel.
 
-One per process and purpose (the feed, the supervisor): never one per job or socket,
-because the layers' cost grows with channels. What the layer loses, the journal has.
+There is one subscription for the feed and one for the supervisor, never one per job or socket,
+because a layer's cost grows with its channels. What the layer loses is read from the journal.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import logs, metrics
 from denoise_relay.runtime.background import spawn
 
+#: After a failure of the layer, before it is used again.
 RETRY_SECONDS = 1.0
+#: For one call of the layer.
 TIMEOUT_SECONDS = 5.0
 
 
 class Subscription:
-    """Calls `on_message` for each message of the joined groups, and `on_gap` when some may
-    have been lost. Without a layer between processes it does nothing."""
+    """Calls `on_message` for each message of the joined groups, and `on_gap` when messages may
+    have been lost. Without a layer that processes share it does nothing."""
 
     def __init__(
         self,
@@ -37,39 +39,48 @@ class Subscription:
         self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
+        """Receive messages, on the running loop, until `stop`."""
         if self._layer is not None:
             self._spawn(self._listen(), f"{self._name}-listen")
 
     async def stop(self) -> None:
+        """Receive no more and wait for the calls in flight to end. May be repeated."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def join(self, group: str) -> None:
-        """Hear a group from soon on. Nobody waits for the layer's answer."""
+        """Receive a group's messages soon; returns before the layer has answered."""
         self._groups.add(group)
-        self._change(group)
+        self._apply_soon(group)
 
     def leave(self, group: str) -> None:
+        """Receive a group's messages no more; returns before the layer has answered."""
         self._groups.discard(group)
-        self._change(group)
+        self._apply_soon(group)
 
     async def rejoin(self) -> None:
-        """Join everything again: a restarted Redis has forgotten its groups, and memberships
-        expire (`group_expiry`). Layers ignore what they know. Ends at the first failure, and
-        in bounded time: a frozen Redis must not hold up who calls this regularly."""
+        """Join all groups again: a restarted Redis has lost them, and memberships expire
+        (`group_expiry`). A layer ignores a join that it has already.
+
+        Stops at the first failure, and takes bounded time: a frozen Redis must not block the
+        periodic caller.
+        """
         deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
         for group in list(self._groups):
-            if not await self._settle(group) or asyncio.get_running_loop().time() > deadline:
+            if not await self._apply(group) or asyncio.get_running_loop().time() > deadline:
                 return
 
-    def _change(self, group: str) -> None:
+    def _apply_soon(self, group: str) -> None:
         if self._channel:  # else `_listen` joins all groups once it has its channel
-            self._spawn(self._settle(group), f"{self._name}-group")
+            self._spawn(self._apply(group), f"{self._name}-group")
 
-    async def _settle(self, group: str) -> bool:
-        """Bring the layer to what is wanted now; joins and leaves may have crossed."""
+    async def _apply(self, group: str) -> bool:
+        """Join or leave, as is wanted now: calls of `join` and `leave` may have overtaken this.
+
+        Returns false when the layer failed.
+        """
         if self._layer is None or not self._channel:
             return False
         verb = "group_add" if group in self._groups else "group_discard"
@@ -77,7 +88,7 @@ class Subscription:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await getattr(self._layer, verb)(group, self._channel)
         except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
-            self._complain(error)
+            self._log_failure(error)
             return False
         return True
 
@@ -91,7 +102,7 @@ class Subscription:
                     await self.rejoin()
                 self._on_message(await layer.receive(self._channel))
             except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
-                self._complain(error)
+                self._log_failure(error)
                 await asyncio.sleep(RETRY_SECONDS)
                 await self.rejoin()
                 self._on_gap()
@@ -101,7 +112,7 @@ class Subscription:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _complain(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         metrics.LAYER_FAILURES.inc()
         logs.logger.warning(
             "%s lost the channel layer and goes on: %s",

@@ -1,4 +1,4 @@
-"""What every stage stands on: database threads, tasks, back-off, logs, metrics.
+"""What every stage uses: database threads, background tasks, back-off, logs, metrics.
 
-In: functions and coroutines. Out: their results, whatever dies meanwhile. Start at `database`.
+In: functions and coroutines to run. Out: their results. Start at `database`.
 """

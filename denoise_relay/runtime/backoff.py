@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with full jitter, and `Retry-After`. Pure."""
+"""When to retry: exponential backoff with full jitter, and `Retry-After`. Pure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+#: The longest wait that a server's `Retry-After` can demand.
 MAX_RETRY_AFTER_SECONDS = 600.0
-"""A server that asks for more is asked again after this long all the same."""
 
 
 class Backoff:
-    """How long to wait before each try in a row of failures.
+    """How long to wait before each try in a series of failures.
 
-    Full jitter: a delay is drawn from 0 to the ceiling, which starts at `base` and doubles
-    up to `cap` (seconds). What many clients lost at one moment they then do not all ask
-    for again at one moment.
+    Full jitter: a delay is drawn from 0 to the ceiling, which starts at `base` and doubles up to
+    `cap` (seconds). So clients that were cut off at the same moment do not all come back at the
+    same moment.
     """
 
     def __init__(
@@ -34,18 +34,18 @@ class Backoff:
     @property
     def ceiling(self) -> float:
         """The longest that the next delay can be."""
-        # The exponent is bounded: 2.0**1024 overflows after a night of failures.
+        # The exponent is bounded, because 2.0**1024 overflows: a night of failures gets there.
         return min(self._cap, self._base * 2.0 ** min(self.failures, 63))
 
     def next_delay(self, at_least: float = 0.0) -> float:
-        """Count a failure and return seconds to wait, `at_least` what the server asked for."""
+        """Count a failure and return the seconds to wait, at least what the server asked for."""
         delay = self._draw(0.0, self.ceiling)
         self.failures += 1
-        # Jitter comes on top of the server's wish: it said the same to everybody.
+        # Jitter is added to the server's number, which is the same for all its clients.
         return at_least + delay if at_least > delay else delay
 
     def reset(self) -> None:
-        """There was progress: the next failure is the first of a new row."""
+        """Forget the failures: there was progress."""
         self.failures = 0
 
 
@@ -57,13 +57,13 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float:
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
-        # Ten digits are three centuries; int() of thousands of digits raises.
+        # Ten digits are three centuries. int() would raise for thousands of digits.
         return MAX_RETRY_AFTER_SECONDS if len(text) > 10 else _bounded(float(text))
     if len(text) > 64:
         return 0.0
     try:
         moment = parsedate_to_datetime(text)
-        # "-0000" is "UTC, place unknown" and parses as naive.
+        # "-0000" means UTC at an unknown place, and is parsed as a naive datetime.
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return _bounded((moment - (now or datetime.now(UTC))).total_seconds())
     except (ValueError, OverflowError):

@@ -1,9 +1,9 @@
-"""The event path's own database threads, and transactions that may write.
+"""Database threads for the event path, and transactions that may write.
 
-Django's thread-sensitive executor is one thread for the whole process; a slow page would
-hold up every event (measured: one blocking 3 s call delayed another socket by 2.8 s).
-So the recorder, leases, feed and sockets use a few threads of their own, each keeping one
-connection, which is dropped after an error, because a restarted server leaves it dead.
+Django's thread-sensitive executor is one thread for the whole process, so a slow page would
+delay every event (measured: one blocking call of 3 s delayed another socket by 2.8 s). The
+journal writer, leases, feed and sockets therefore use a few threads of their own. Each keeps one
+connection, which is closed after an error, because a restarted server leaves it dead.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from denoise_relay.runtime.backoff import Backoff
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: One for the journal writer, the others for leases, replays and position checks.
 THREADS = 4
-"""One for the recorder, the others for leases, replay and position checks."""
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -46,8 +46,8 @@ _connections: list[BaseDatabaseWrapper] = []
 async def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run short, blocking ORM code in the event path's threads.
 
-    Cancelling the await does not stop the thread: a write may still happen. Whoever writes
-    is fenced (`leases`), so that a late write changes nothing it should not.
+    Cancelling the await does not stop the thread: a write may still happen. Writes are fenced
+    (`journal.leases`), so a late one does no harm. Raises what the function raises.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(
@@ -56,8 +56,10 @@ async def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
 
 
 async def call_with_retry(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """`call`, again and again while the database is away, until cancelled. The function runs
-    more than once, so it reads only, or writes all or nothing."""
+    """`call`, repeated while the database is away, until cancelled.
+
+    The function may run more than once, so it must only read, or write all or nothing.
+    """
     backoff = Backoff(base=0.1, cap=5.0)
     while True:
         try:
@@ -75,10 +77,10 @@ async def call_with_retry(function: Callable[P, T], /, *args: P.args, **kwargs: 
 
 
 async def release() -> None:
-    """Give a request's database connections back before a long response begins.
+    """Close a request's database connections before a long response begins.
 
-    Django closes them when the response has been sent, and a stream may take 15 minutes:
-    without this, each listener would hold a connection all that time (measured: 40 of 40).
+    Django closes them when the response has been sent, and a stream may take 15 minutes: without
+    this, each viewer holds a connection all that time (measured: 40 of 40).
     """
     await sync_to_async(_close_this_thread)()
 
@@ -87,7 +89,8 @@ def _call_and_clean_up(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
     try:
         return function(*args, **kwargs)
     except (DatabaseError, InterfaceError):
-        # Also what is not a lost connection: reconnecting costs a millisecond, guessing more.
+        # Also after errors that are no lost connection: a new one costs a millisecond, and the
+        # error does not say reliably which kind it is.
         _close_this_thread()
         raise
 
@@ -113,12 +116,13 @@ def _register(opened: list[BaseDatabaseWrapper]) -> None:
 
 def _close_this_thread() -> None:
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:  # somebody else's transaction, in a test
+        if not connection.in_atomic_block:  # open only in tests, which own the transaction
             connection.close()
 
 
 def close() -> None:
-    """End the threads and their connections. Blocks until running calls have ended."""
+    """End the threads and their connections. Blocks until running calls have ended. May be
+    repeated; a later `call` starts new threads."""
     global _pool, _connections
     with _lock:
         pool, _pool = _pool, None
@@ -134,11 +138,11 @@ def close() -> None:
 
 @contextmanager
 def write_transaction() -> Iterator[str]:
-    """A transaction that holds the right to write from its first statement; yields the alias.
+    """A transaction that may write from its first statement on; yields the database's alias.
 
-    On SQLite a transaction that reads first and writes later fails at once when another
-    writer came between, whatever the timeout (264 of 400 with four writers). With
-    `transaction_mode: IMMEDIATE` Django takes the lock; an empty write takes it in any mode.
+    On SQLite a transaction that reads first and writes later fails at once when another writer
+    came in between, whatever the timeout (264 of 400 with four writers). Django takes the write
+    lock first with `transaction_mode: IMMEDIATE`; a write of no rows takes it in any mode.
     """
     alias = router.db_for_write(Job)
     with transaction.atomic(using=alias):

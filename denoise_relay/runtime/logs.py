@@ -1,4 +1,4 @@
-"""One way to log: an event name for machines, a sentence for people, ids always present."""
+"""Structured logs: each record has an event name for machines, a sentence for people, and ids."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 
 logger = logging.getLogger("denoise_relay")
 
+#: Before each of our names in a log record.
 PREFIX = "relay_"
+#: Characters of a traceback that are kept: its start and its end, with the cause and the line.
 TRACE_LIMIT = 16 * 1024
-"""Characters of a traceback that are kept: the ends, where cause and line are."""
 
 
 def fields(action: str, **context: Any) -> dict[str, Any]:
-    """Build `extra=` for a log call, as in `extra=log.fields("lease_lost", job=pk)`.
+    """Build `extra=` for a log call, as in `extra=logs.fields("lease_lost", job=pk)`.
 
-    Keys are prefixed in the record (`relay_action`, `relay_job`…), so that none can collide
-    with `LogRecord`'s own. Never pass a key, a signed URL or an upstream body.
+    Keys get a prefix in the record (`relay_action`, `relay_job`…), so that none collides with
+    `LogRecord`'s own. Never pass a key, a signed URL or an upstream body.
     """
     return {
         f"{PREFIX}action": action,
@@ -27,10 +28,11 @@ def fields(action: str, **context: Any) -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, for log collectors: `at`, `level`, `logger`, `message`, `process`
-    and what `fields` was given (`action`, `job`, `seq`…), `trace` where there is one.
+    """Formats a record as one line of JSON, for log collectors.
 
-    For a handler of any logger; records of other packages have no `action`.
+    Keys: `at`, `level`, `logger`, `message`, `process`, what `fields` was given (`action`, `job`,
+    `seq`…), and `trace` where there is one. Works for any logger; records of other packages have
+    no `action`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -43,13 +45,13 @@ class JsonFormatter(logging.Formatter):
         }
         for name, value in record.__dict__.items():
             if name.startswith(PREFIX):
-                # Never over one of ours: a reader trusts `level` and `at`.
+                # Never replaces a key from above: readers rely on `level` and `at`.
                 body.setdefault(name.removeprefix(PREFIX), value)
         if record.exc_info:
             body["trace"] = _shortened(self.formatException(record.exc_info))
         if record.stack_info:
             body["stack"] = _shortened(self.formatStack(record.stack_info))
-        # ASCII: no lone surrogate can break the line, whatever a file was called.
+        # ASCII, because a file name may hold a lone surrogate, which UTF-8 cannot encode.
         return json.dumps(body, default=str)
 
 

@@ -1,11 +1,11 @@
-"""What this process counts and times, for Prometheus. Instruments only: who measures calls
-them in one line, `views.metrics` and `denoise_worker --metrics-port` show them.
+"""The metrics of this process, for Prometheus; `views.metrics` and
+`denoise_worker --metrics-port` expose them.
 
-A registry of our own, so that a site's metrics and ours never clash. Counters belong to
-this process: each web process and each worker is a target of its own, and Prometheus adds
-them up. (Files shared between processes, the client's `multiprocess` mode, would need a
-clean-up at every start, and lose gauges of a killed process.) Only `denoise_relay_jobs`
-and `denoise_relay_queue_oldest_seconds` are the same everywhere: they come from the database.
+They have a registry of their own, so that they never collide with a site's metrics. Each web
+process and each worker is a target of its own, and Prometheus adds their counters up. (Files
+shared between processes, the client's `multiprocess` mode, would need a clean-up at every start,
+and would lose the gauges of a killed process.) Only `denoise_relay_jobs` and
+`denoise_relay_queue_oldest_seconds` are the same everywhere: they come from the database.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from prometheus_client import (
 )
 
 REGISTRY = CollectorRegistry(auto_describe=True)
+# CPU, memory, open files: `process_*`, the names that dashboards expect.
 ProcessCollector(registry=REGISTRY)
-"""CPU, memory, open files: `process_*`, under the names that dashboards know."""
 
 _MILLISECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -64,9 +64,9 @@ UPSTREAM_SKIPPED = _counter(
     "reason",
 )
 for _reason in ("unknown_stage", "bad_event"):
-    UPSTREAM_SKIPPED.labels(_reason)  # shown as 0 from the start, so that a first one is a rise
+    UPSTREAM_SKIPPED.labels(_reason)  # 0 from the start, so that the first one is an increase
 
-# From a runner's word to the viewer.
+# From a runner's report to the viewer.
 EVENTS = _counter("events", "Events committed and published by this process.", "stage")
 COMMIT_GROUP = _histogram(
     "commit_group_entries",
@@ -90,21 +90,21 @@ SKIPPED_FRAMES = _counter(
 GAPS = _counter("feed_gaps", "Times the feed found that it had missed frames of a job.")
 
 
-def published(stage: str, heard_at: float) -> None:
-    """Count one event, and time it from when it was heard (`time.monotonic`) to now."""
+def published(stage: str, reported_at: float) -> None:
+    """Count one event, and observe the time since it was reported (`time.monotonic`)."""
     EVENTS.labels(stage).inc()
-    PUBLISH_LATENCY.observe(max(0.0, time.monotonic() - heard_at))
+    PUBLISH_LATENCY.observe(max(0.0, time.monotonic() - reported_at))
 
 
 def exposition() -> bytes:
-    """Everything as Prometheus reads it (text format 0.0.4, UTF-8)."""
+    """All metrics in Prometheus's text format 0.0.4 (UTF-8)."""
     return generate_latest(REGISTRY)
 
 
 def serve(port: int, host: str = "127.0.0.1") -> WSGIServer:
-    """Show this process's metrics on a port of its own, for a worker without web pages.
+    """Serve this process's metrics on a port of its own, for a worker without web pages.
 
-    Returns the server (`shutdown()` ends its thread). Raises `OSError` for a taken port.
+    Returns the server, whose `shutdown()` ends its thread. Raises `OSError` for a taken port.
     """
     server, _thread = start_http_server(port, addr=host, registry=REGISTRY)
     return server

@@ -1,5 +1,5 @@
-"""What each ASGI server needs to serve us: start and stop, limits, back-pressure.
+"""Adapts each ASGI server: start and stop, limits, back-pressure.
 
-In: a server's start, requests, signals. Out: a worker that runs, viewers that come back. Start
-at `lifespan`.
+In: a server's start, requests, signals. Out: a running worker, viewers that reconnect after a
+stop. Start at `lifespan`.
 """

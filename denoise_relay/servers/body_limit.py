@@ -1,5 +1,5 @@
-"""What a request is told whose body is too long to be read: the API's clients in the
-contract's words, everybody else in plain ones."""
+"""The answer to a request whose body is too long: the contract's error for API clients, plain
+text for others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 def too_large(path: str, size_bytes: int, limit_bytes: int) -> HttpResponse:
-    """For a body of (at least) `size_bytes` to `path`, which may have a query."""
+    """The answer to a body of at least `size_bytes` for `path`, which may have a query."""
     if path.partition("?")[0] == _submission():
         return errors.rejected(UploadRejected(code="too_large"), size_bytes)
     text = f"This is larger than the {limit_bytes // MIB} MB that one request may hold.\n"

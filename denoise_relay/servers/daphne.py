@@ -1,9 +1,9 @@
-"""What Daphne lacks for our purpose, mended where it serves: big bodies, start and stop.
+"""Patches Daphne where it serves us: large bodies, start and stop.
 
-As shipped, Daphne has no lifespan; at SIGTERM it cancels consumers first, so that viewers
-see 1006; Twisted parses a form body that nobody reads (a 200 MB upload freezes every user
-for 13-20 s and takes 2.7 GB); and no announced length is too long. All of it reaches into
-Daphne, so it is kept in this one file and does nothing under other servers.
+Unpatched, Daphne has no lifespan; at SIGTERM it cancels consumers first, so viewers see 1006;
+Twisted parses a form body that nobody reads (a 200 MB upload blocks every user for 13-20 s and
+takes 2.7 GB); and no announced length is too long. The patches reach into Daphne's internals, so
+they are all in this file and `daphne_back_pressure`, and do nothing under other servers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 from denoise_relay.runtime import logs
 from denoise_relay.servers import daphne_back_pressure
 
+#: A stop that takes longer is cut off: systemd and others give about ten seconds.
 STOP_SECONDS = 8.0
-"""A stop that takes longer is cut: systemd and friends give about ten seconds."""
+#: How long a refused client may go on sending before the connection is cut.
 DRAIN_SECONDS = 10.0
-"""How long a client that was refused may still send before the connection is cut."""
 
 
 def serving() -> bool:
@@ -33,14 +33,14 @@ def serving() -> bool:
 
 
 def _reactor() -> Any:
-    """Daphne's; imported late, because importing Twisted's reactor would install another."""
+    """Daphne's reactor. Imported late, because an early import would install another one."""
     from twisted.internet import reactor
 
     return reactor
 
 
+#: From a path and a size in bytes to an answer's status, content type and body.
 Refusal = Callable[[str, int], tuple[int, str, bytes]]
-"""From a path and a size in bytes to an answer's status, content type and body."""
 
 
 def prepare(
@@ -50,24 +50,24 @@ def prepare(
     on_start: Callable[[], Awaitable[None]],
     on_stop: Callable[[], Awaitable[None]],
 ) -> None:
-    """Mend Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal.
+    """Patch Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal.
 
     A body longer than `body_limit` is answered with `refusal(path, size)` and not read.
     """
-    _mend_requests(body_limit, refusal)
-    daphne_back_pressure.mend()
+    _patch_requests(body_limit, refusal)
+    daphne_back_pressure.patch()
     reactor = _reactor()
-    # Where another server runs the loop, this reactor never does, and nothing is called.
-    reactor.callWhenRunning(_started, on_start, on_stop)
+    # Where another server runs the loop, this reactor never runs, and nothing is called.
+    reactor.callWhenRunning(_on_running, on_start, on_stop)
 
 
-def _started(
+def _on_running(
     on_start: Callable[[], Awaitable[None]], on_stop: Callable[[], Awaitable[None]]
 ) -> None:
     loop = asyncio.get_event_loop()
     _tasks.add(loop.create_task(_run(on_start), name="denoise-start"))
-    # runserver's reloader runs the server in a side thread, where no handler can be set
-    # and where the whole process is replaced without a word anyway.
+    # runserver's reloader runs the server in another thread, where no handler can be set. It
+    # replaces the whole process without a signal.
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, f: _on_signal(n, f, loop, on_stop))
@@ -80,7 +80,7 @@ _stopping = False
 async def _run(function: Callable[[], Awaitable[None]]) -> None:
     try:
         await function()
-    except Exception:  # noqa: BLE001 - the pages still serve; healthz/ready says so
+    except Exception:  # noqa: BLE001 - pages still work, and healthz/ready reports it
         logs.logger.exception(
             "The embedded worker did not start", extra=logs.fields("start_failed")
         )
@@ -92,7 +92,7 @@ def _on_signal(
     loop: asyncio.AbstractEventLoop,
     on_stop: Callable[[], Awaitable[None]],
 ) -> None:
-    """First signal: close sockets, hand leases back, then let Daphne stop. Second: exit now."""
+    """First signal: close sockets, release leases, then stop Daphne. Second signal: exit now."""
     global _stopping
     if _stopping:
         os._exit(128 + number)
@@ -106,24 +106,24 @@ async def _stop(on_stop: Callable[[], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await on_stop()
-    except Exception:  # noqa: BLE001 - whatever fails, the process ends
+    except Exception:  # noqa: BLE001 - the process must end
         logs.logger.exception("The stop was not clean", extra=logs.fields("stop_failed"))
     finally:
         _reactor().stop()
 
 
-def _mend_requests(body_limit: int, refusal: Refusal) -> None:
+def _patch_requests(body_limit: int, refusal: Refusal) -> None:
     """Turn Twisted's form parsing off, and refuse bodies that are too long before reading them."""
     from daphne.http_protocol import WebRequest
 
-    if getattr(WebRequest, "_denoise_relay_mended", False):
+    if getattr(WebRequest, "_denoise_relay_patched", False):
         return
-    WebRequest._denoise_relay_mended = True
+    WebRequest._denoise_relay_patched = True
     init, got_length = WebRequest.__init__, WebRequest.gotLength
     chunk, received = WebRequest.handleContentChunk, WebRequest.requestReceived
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        # Twisted 12412; Daphne never uses the parsed form, Django parses the body itself.
+        # Twisted 12412. Daphne does not use the parsed form; Django parses the body itself.
         kwargs.setdefault("parsePOSTFormSubmission", False)
         self._relay_bytes = 0
         self._relay_refused = False
@@ -137,7 +137,7 @@ def _mend_requests(body_limit: int, refusal: Refusal) -> None:
             _refuse(self, refusal, length)
 
     def handleContentChunk(self: Any, data: bytes) -> None:
-        # Counted as well, because a chunked body announces nothing.
+        # Counted as well, because a chunked body announces no length.
         self._relay_bytes += len(data)
         if not self._relay_refused and self._relay_bytes > body_limit:
             _refuse(self, refusal, self._relay_bytes)
@@ -157,19 +157,22 @@ def _mend_requests(body_limit: int, refusal: Refusal) -> None:
 
 
 def _refuse(request: Any, refusal: Refusal, size: int) -> None:
-    """Answer now. What is still on its way is thrown away for a while rather than met
-    with a reset, which would destroy the answer before the client reads it."""
+    """Answer now, and drop what the client still sends for `DRAIN_SECONDS`.
+
+    Closing at once would reset the connection, and the client would lose the answer before it
+    reads it.
+    """
     request._relay_refused = True
-    # The request has no path yet: Twisted sets it when the body has come.
+    # The request has no path yet: Twisted sets it after the body.
     status, kind, content = refusal(request.channel._path.decode("latin-1"), size)
     transport = request.channel.transport
     transport.write(
         b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
         % (status, HTTPStatus(status).phrase.encode(), kind.encode(), len(content), content)
     )
-    _reactor().callLater(DRAIN_SECONDS, _cut, transport)
+    _reactor().callLater(DRAIN_SECONDS, _abort, transport)
 
 
-def _cut(transport: Any) -> None:
+def _abort(transport: Any) -> None:
     if not getattr(transport, "disconnected", False):
         transport.abortConnection()

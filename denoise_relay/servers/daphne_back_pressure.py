@@ -1,10 +1,10 @@
-"""Back-pressure for Daphne, whose `send` never waits and whose input queues have no end.
+"""Patches Daphne with back-pressure: its `send` never waits and its input queues are unbounded.
 
-As shipped, 300 messages of 1 MB to a client that reads nothing cost the server 300 MB, and
-a client that sends faster than it is answered fills the memory likewise. Here `send` waits
-while the transport's buffer is full (Twisted calls that a producer), so that a slow viewer's
-mailbox keeps the latest state instead, and a socket is not read while its input waits.
-A client that reads nothing at all is ended by Daphne's ping time-out.
+Unpatched, 300 messages of 1 MB to a client that reads nothing cost the server 300 MB, and a
+client that sends faster than it is answered fills the memory as well. With the patch, `send`
+waits while the transport's buffer is full (as a Twisted producer), so a slow viewer's frames stay
+in its mailbox, which keeps only the latest; and a socket is not read while its input waits. A
+client that reads nothing at all is disconnected by Daphne's ping time-out.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ import asyncio
 import socket
 from typing import Any
 
+#: When so many messages of one client wait, its socket is not read.
 INPUT_LIMIT = 32
-"""Messages of one client that wait for being handled before its socket is left unread."""
+#: The kernel's buffer of each socket (Linux doubles it). By default it grows to 4 MB for a client
+#: that does not read, and the work of encoding what it holds is wasted.
 SEND_BUFFER_BYTES = 64 * 1024
-"""In the kernel, for each socket (Linux doubles it). Left alone it grows to 4 MB for one that
-is not read, and the work of encoding what goes in there is done for nobody."""
-LOOK_SECONDS = 0.05
-WAITS_FOR = frozenset({"websocket.send", "http.response.body"})
-"""What may wait. A close may not: it is how a server that stops gets rid of dead clients."""
+#: Between two checks whether an unread socket may be read again.
+CHECK_SECONDS = 0.05
+#: The messages that wait for the client. A close must not: with it a server that stops gets rid
+#: of clients that do not read.
+WAITING_TYPES = frozenset({"websocket.send", "http.response.body"})
 
-_GONE = (0, 2)
-"""autobahn's STATE_CLOSED and STATE_CLOSING."""
+# autobahn's STATE_CLOSED and STATE_CLOSING.
+_CLOSED_STATES = (0, 2)
 
 
-class _Valve:
-    """Twisted's IPushProducer, turned round: it tells when the transport takes more."""
+class _Gate:
+    """A Twisted IPushProducer that lets others wait until the transport takes more data."""
 
     def __init__(self) -> None:
         self._open = asyncio.Event()
@@ -40,15 +42,15 @@ class _Valve:
         self._open.set()
 
     def stopProducing(self) -> None:
-        """The connection is lost; what is still sent goes nowhere."""
+        """The connection is lost: nothing needs to wait any more."""
         self._open.set()
 
-    async def passable(self) -> None:
+    async def wait_open(self) -> None:
         await self._open.wait()
 
 
-class _SocketValve(_Valve):
-    """The valve of a WebSocket, which has its transport to itself."""
+class _SocketGate(_Gate):
+    """The gate of a WebSocket, which does not share its transport."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__()
@@ -57,12 +59,12 @@ class _SocketValve(_Valve):
     def resumeProducing(self) -> None:
         super().resumeProducing()
         if getattr(self._transport, "disconnecting", False):
-            # A transport waits for its producer before it closes.
+            # A transport that closes waits for its producer to be unregistered.
             self._transport.unregisterProducer()
 
 
-def mend() -> None:
-    """Give Daphne back-pressure, once."""
+def patch() -> None:
+    """Give Daphne back-pressure. May be repeated."""
     from daphne.http_protocol import WebRequest
     from daphne.server import Server
     from daphne.ws_protocol import WebSocketProtocol
@@ -76,34 +78,34 @@ def mend() -> None:
     async def reply(self: Any, protocol: Any, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start" and protocol.channel is not None:
             _watch_request(protocol)
-        if event["type"] == "websocket.send" and protocol.state in _GONE:
-            # What ASGI asks for; autobahn raises an exception of its own.
+        if event["type"] == "websocket.send" and protocol.state in _CLOSED_STATES:
+            # The OSError that ASGI asks for; autobahn raises an exception of its own.
             raise ConnectionResetError("the client has gone")
         await handle_reply(self, protocol, event)
-        valve: _Valve | None = getattr(protocol, "_relay_valve", None)
-        if valve is not None and event["type"] in WAITS_FOR:
-            await valve.passable()
+        gate: _Gate | None = getattr(protocol, "_relay_gate", None)
+        if gate is not None and event["type"] in WAITING_TYPES:
+            await gate.wait_open()
 
     def onOpen(self: Any) -> None:
         handle = getattr(self.transport, "getHandle", None)
-        if handle is not None:  # a Unix socket takes it too; TLS in between may not
+        if handle is not None:  # Unix sockets have it too; a TLS transport may not
             handle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        # Until the upgrade, the HTTP channel was this transport's producer.
+        # Until now, the HTTP channel was the transport's producer.
         self.transport.unregisterProducer()
-        self._relay_valve = _SocketValve(self.transport)
-        self.transport.registerProducer(self._relay_valve, True)
+        self._relay_gate = _SocketGate(self.transport)
+        self.transport.registerProducer(self._relay_gate, True)
         opened(self)
 
     def onMessage(self: Any, payload: bytes, isBinary: bool) -> None:
         message(self, payload, isBinary)
         if self.application_queue.qsize() >= INPUT_LIMIT:
             self.transport.pauseProducing()
-            asyncio.get_event_loop().call_later(LOOK_SECONDS, _read_on, self)
+            asyncio.get_event_loop().call_later(CHECK_SECONDS, _read_again, self)
 
     def finished(self: Any) -> None:
-        if getattr(self, "_relay_valve", None) is not None:
-            self.unregisterProducer()  # or Twisted refuses to finish
-            self._relay_valve = None
+        if getattr(self, "_relay_gate", None) is not None:
+            self.unregisterProducer()  # otherwise Twisted refuses to finish
+            self._relay_gate = None
         finish(self)
 
     Server.handle_reply = reply
@@ -113,15 +115,15 @@ def mend() -> None:
 
 
 def _watch_request(request: Any) -> None:
-    request._relay_valve = _Valve()
-    request.registerProducer(request._relay_valve, True)
+    request._relay_gate = _Gate()
+    request.registerProducer(request._relay_gate, True)
 
 
-def _read_on(client: Any) -> None:
-    """Read from a client again once its messages have been handled."""
+def _read_again(client: Any) -> None:
+    """Read from a client again when its messages have been handled."""
     if getattr(client.transport, "disconnected", False) or client.state == client.STATE_CLOSED:
         return
     if client.application_queue.qsize() < INPUT_LIMIT:
         client.transport.resumeProducing()
     else:
-        asyncio.get_event_loop().call_later(LOOK_SECONDS, _read_on, client)
+        asyncio.get_event_loop().call_later(CHECK_SECONDS, _read_again, client)

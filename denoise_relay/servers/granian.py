@@ -1,8 +1,8 @@
-"""What granian lacks for our purpose, mended where it serves: closing a socket.
+"""Patches granian where it serves us: closing a socket.
 
-Its sockets have one lock for both directions: a close that is sent while a `receive` waits
-for the client waits with it, for as long as the client says nothing (seen in 2.8.7), and a
-viewer of a job that has ended, or of a server that stops, would never be told.
+Its sockets have one lock for both directions. A close that is sent while a `receive` waits for
+the client waits for the same lock, until the client sends something (seen in 2.8.7), so a viewer
+of a job that has ended, or of a server that stops, would never get the close.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+#: How long a waiting `receive` may take to end, and the close to be sent.
 CLOSE_SECONDS = 2.0
 
 Message = MutableMapping[str, Any]
@@ -25,35 +26,36 @@ def serving() -> bool:
     return "granian" in sys.modules
 
 
-def mended(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """`receive` and `send` of one socket; a close ends the waiting `receive` first."""
+def patched(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Wrap `receive` and `send` of one socket: a close ends the waiting `receive` first."""
     waiting: asyncio.Task[Message] | None = None
     closing = asyncio.Event()
-    told = asyncio.Event()
+    closed = asyncio.Event()
 
-    async def hear() -> Message:
+    async def receive_once() -> Message:
         return await receive()
 
-    async def mended_receive() -> Message:
+    async def patched_receive() -> Message:
         nonlocal waiting
         if not closing.is_set():
-            waiting = asyncio.create_task(hear(), name="denoise-granian-receive")
+            waiting = asyncio.create_task(receive_once(), name="denoise-granian-receive")
             try:
                 return await waiting
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if not closing.is_set() or (task and task.cancelling()):
-                    raise  # meant for us, not for what we wait for
+                    raise  # this task is cancelled, not the one that it waits for
             finally:
                 waiting.cancel()
                 waiting = None
-        # Whoever hears this leaves, and takes a close that is not out yet with it.
+        # The application ends when it gets the disconnect, and a close that has not been sent
+        # yet would be lost.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await told.wait()
+                await closed.wait()
         return {"type": "websocket.disconnect", "code": 1000}
 
-    async def mended_send(message: Message) -> None:
+    async def patched_send(message: Message) -> None:
         if message["type"] != "websocket.close":
             await send(message)
             return
@@ -64,6 +66,6 @@ def mended(receive: Receive, send: Send) -> tuple[Receive, Send]:
                 await asyncio.wait({waiting}, timeout=CLOSE_SECONDS)
             await send(message)
         finally:
-            told.set()
+            closed.set()
 
-    return mended_receive, mended_send
+    return patched_receive, patched_send

@@ -1,7 +1,7 @@
-"""What starts and ends with the ASGI server: the embedded worker, the feed, threads, viewers.
+"""Starts and stops with the ASGI server: the embedded worker, the feed, threads, viewers.
 
-Servers with a lifespan (uvicorn, granian, hypercorn) say when through it; Daphne, which has
-none, through `servers.daphne`.
+Servers with a lifespan (uvicorn, granian, hypercorn) call it through that; Daphne has none and
+calls `start` and `stop` through `servers.daphne`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 async def start() -> None:
-    """Take viewers, start the embedded worker, and listen for events."""
+    """Accept viewers, start the embedded worker, and receive events."""
     shutdown.reopen()
     await embedded.start()
     feed()
 
 
 async def stop() -> None:
-    """Close all viewers, hand jobs back, end threads."""
+    """Close all viewers, release jobs, end threads."""
     await shutdown.close_all()
     await embedded.stop()
     await feed().stop()
@@ -47,18 +47,18 @@ def _begin_drain() -> None:
 
 
 def _drain_at_signals() -> None:
-    """Close viewers as soon as the server is told to stop. Servers with a lifespan end it after
-    the last response only, and a stream's response ends with its job."""
+    """Close viewers as soon as a signal tells the server to stop. A server ends its lifespan only
+    after the last response, and the response of a stream lasts as long as its job."""
     if threading.current_thread() is not threading.main_thread():
-        return  # no handler can be set here, and no signal arrives here
+        return  # only the main thread can set handlers and gets signals
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        servers_own = signal.getsignal(number)
+        previous = signal.getsignal(number)
 
-        def handle(number: int, frame: FrameType | None, *, then: Any = servers_own) -> None:
+        def handle(number: int, frame: FrameType | None, *, previous: Any = previous) -> None:
             loop.call_soon_threadsafe(_begin_drain)
-            if callable(then):
-                then(number, frame)
+            if callable(previous):
+                previous(number, frame)
 
         signal.signal(number, handle)
 
@@ -68,7 +68,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     await receive()
     try:
         await start()
-    except Exception as error:  # noqa: BLE001 - the server is told, and does not start
+    except Exception as error:  # noqa: BLE001 - the server gets it, and does not start
         logs.logger.exception("The worker did not start", extra=logs.fields("start_failed"))
         await send({"type": "lifespan.startup.failed", "message": repr(error)})
         return

@@ -1,7 +1,7 @@
 """The embedded worker: a supervisor on the ASGI server's own event loop.
 
-On the loop, not in a thread, because the page's events then need no other process and no
-lock. Recovery never relies on `stop` having run: leases expire.
+It runs on the loop, not in a thread, so that events for the pages of this process need no other
+process and no lock. Recovery does not rely on `stop`: leases expire.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _starting: asyncio.Lock | None = None
 
 
 async def start() -> None:
-    """Start this process's supervisor, once; nothing where the worker is external."""
+    """Start this process's supervisor, once. Does nothing where the worker is external."""
     global _supervisor, _starting
     settings = relay_settings()
     if settings.WORKER != "embedded":
@@ -37,7 +37,7 @@ async def start() -> None:
 
 
 async def stop() -> None:
-    """Hand the jobs back. Safe to call twice."""
+    """Stop the supervisor, which releases its jobs. May be repeated."""
     global _supervisor, _starting
     supervisor, _supervisor, _starting = _supervisor, None, None
     if supervisor is not None:
@@ -45,7 +45,7 @@ async def stop() -> None:
 
 
 def healthy() -> bool:
-    """Whether the embedded supervisor works; true where there is none to ask."""
+    """Whether the embedded supervisor works. True where the worker is external."""
     if relay_settings().WORKER != "embedded":
         return True
     return _supervisor is not None and _supervisor.healthy

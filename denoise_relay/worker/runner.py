@@ -1,4 +1,4 @@
-"""The runner: carries one leased job from wherever it stands to its end."""
+"""The runner: takes one leased job from its present state to its end."""
 
 from __future__ import annotations
 
@@ -26,26 +26,25 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import spawn
 
+#: Characters of an error that are kept for staff.
 DETAIL_LIMIT = 4000
-"""Characters of an error that are kept for staff."""
+#: How long a cancelled runner still waits until its job's end is committed.
 CONCLUDE_SECONDS = 3.0
-"""How long a cancelled runner still waits for its job's end to be committed."""
 
 
 class Runner:
-    """Runs one job and is what the backend talks to (`backends.base.Run`)."""
+    """Runs one job, and implements what its backend calls (`backends.base.Run`)."""
 
     def __init__(
-        self, lease: Lease, *, backend: Backend, recorder: JournalWriter, settings: RelaySettings
+        self, lease: Lease, *, backend: Backend, writer: JournalWriter, settings: RelaySettings
     ) -> None:
-        self._lease = lease
+        self._lease, self._settings = lease, settings
         self._backend = backend
-        self._recorder = recorder
-        self._settings = settings
+        self._writer = writer
         self._assignment: Assignment | None = None
         self._attempt = 0
 
-    # What the backend sees
+    # Called by the backend
 
     @property
     def assignment(self) -> Assignment:
@@ -54,11 +53,11 @@ class Runner:
         return self._assignment
 
     def report(self, pct: float, message: str) -> None:
-        self._recorder.report(self._lease, Fact(pct=pct, message=message))
+        self._writer.report(self._lease, Fact(pct=pct, message=message))
 
     async def submitting(self) -> int:
         attempt = self._attempt + 1
-        await self._record(
+        await self._write(
             Fact(message=_("Uploading")),
             status=Status.SUBMITTING,
             attempt=attempt,
@@ -68,12 +67,13 @@ class Runner:
         return attempt
 
     async def accepted(self, upstream_id: str) -> None:
-        await self._record(None, status=Status.PROCESSING, upstream_id=upstream_id)
+        await self._write(None, status=Status.PROCESSING, upstream_id=upstream_id)
 
-    # What the supervisor calls
+    # Called by the supervisor
 
     async def run(self) -> None:
-        """Return when the job has ended or is no longer ours; cancellation hands it back."""
+        """Return when the job has ended or its lease is lost. May be cancelled: the supervisor
+        then releases the job."""
         try:
             job = await database.call_with_retry(Job.objects.get, pk=self._lease.job)
             await self._finish(await self._work(job))
@@ -86,25 +86,25 @@ class Runner:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Nobody cancelled us: something inside the backend was. It must end all the same.
+            # Not this task was cancelled, but something inside the backend. The job must end.
             await self._crashed(error)
-        except Exception as error:  # noqa: BLE001 - invariant 5: whatever happens, the job ends
+        except Exception as error:  # noqa: BLE001 - invariant 5: the job ends after every failure
             await self._crashed(error)
         finally:
-            self._recorder.forget(self._lease)
+            self._writer.forget(self._lease)
 
     async def _work(self, job: Job) -> dict[str, str]:
-        """Have the backend do the job, and store the file it made, before the deadline.
+        """Let the backend process the job, and store the file it made, before the deadline.
 
-        Returns the column of the job that says where the result is.
+        Returns the column of the job that says where the result is. Raises `JobFailed`.
         """
         self._attempt = job.attempt
-        # What the backend left behind must not hide why it ended.
+        # An error about files that the backend left must not hide the backend's own error.
         with tempfile.TemporaryDirectory(prefix="denoise-", ignore_cleanup_errors=True) as folder:
             workspace = Path(folder)
             try:
                 async with asyncio.timeout(self._seconds_left(job)) as deadline:
-                    # Files may be large and the storage remote: not in the database's threads.
+                    # Not in the database's threads: files may be large and the storage remote.
                     source = await asyncio.to_thread(storage.local_copy, job, workspace)
                     self._assignment = _assignment(job, source, workspace)
                     result = await self._backend.run(self)
@@ -131,7 +131,7 @@ class Runner:
         try:
             await self._conclude(fact, signals.job_done, status=Status.DONE, **where)
         except Exception:
-            # Not written, so no row names the file. (After a cancellation one may.)
+            # The end was not written, so no row names the file. (After a cancellation one may.)
             await asyncio.to_thread(storage.discard, where.get("result", ""))
             raise
 
@@ -145,21 +145,25 @@ class Runner:
         self._log("job_failed", "Job %s ended with an error: %s", message)
 
     async def _conclude(self, fact: Fact, signal: Signal, **changes: Any) -> None:
-        """Commit the job's end and send its signal. A cancellation waits for both, a moment:
-        work that is done is not done again, and receivers hear of it."""
+        """Commit the job's end and send its signal.
 
-        async def end_and_tell() -> None:
+        A cancellation waits up to `CONCLUDE_SECONDS` for both, so that finished work is not done
+        again and receivers are called.
+        """
+
+        async def end_and_signal() -> None:
             try:
-                await self._record(fact, **changes)
+                await self._write(fact, **changes)
             except LeaseLost:
-                # A commit whose answer was lost is tried again, and fenced off by itself.
+                # A commit whose answer was lost is repeated, and the repetition is fenced off,
+                # because the job has ended.
                 end = await database.call_with_retry(self._end_in_journal, changes)
                 if end is None:
                     raise
                 await publisher.publish([end])
             await signals.send_ended(signal, self._lease.job)
 
-        task = spawn(end_and_tell(), f"denoise-end-{self._lease.job.hex[:8]}")
+        task = spawn(end_and_signal(), f"denoise-end-{self._lease.job.hex[:8]}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -169,7 +173,7 @@ class Runner:
             task.cancel()
 
     def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
-        """The job's last event, if it ended just so and under our lease."""
+        """The job's last event, if the job ended with these changes under our lease."""
         ours = Job.objects.filter(pk=self._lease.job, epoch=self._lease.epoch, **changes)
         return read.latest(self._lease.job) if ours.exists() else None
 
@@ -182,15 +186,15 @@ class Runner:
         )
         await self._fail(_("Something went wrong on our side."), repr(error))
 
-    async def _record(self, fact: Fact | None, **changes: Any) -> None:
-        await self._recorder.record(self._lease, fact, **changes)
+    async def _write(self, fact: Fact | None, **changes: Any) -> None:
+        await self._writer.write(self._lease, fact, **changes)
 
     def _log(self, action: str, text: str, why: str) -> None:
         job = self._lease.job
         logs.logger.info(text, job, why, extra=logs.fields(action, job=str(job)))
 
     def _seconds_left(self, job: Job) -> float:
-        """Of the job's deadline, counted from its first runner; at least a moment to end it."""
+        """Seconds until the job's deadline, counted from its first runner; never zero or less."""
         begun = job.started_at or timezone.now()
         elapsed = (timezone.now() - begun).total_seconds()
         return max(self._settings.JOB_DEADLINE_SECONDS - elapsed, 0.01)
@@ -199,11 +203,11 @@ class Runner:
 def _assignment(job: Job, source: Path, workspace: Path) -> Assignment:
     return Assignment(
         job=job.pk,
-        source=source,
         extension=job.extension,
         size_bytes=job.size_bytes,
+        source=source,
+        workspace=workspace,
         attempt=job.attempt,
         submitted_at=job.submitted_at,
         upstream_id=job.upstream_id,
-        workspace=workspace,
     )

@@ -1,7 +1,8 @@
-"""The supervisor: runs the runners of one process. Claims, renews, hands back.
+"""The supervisor: claims jobs for one process, runs them, renews and releases their leases.
 
-One beat a second, or at once when the bell rings: renew all leases in one statement,
-drop what is no longer ours, claim what is free. Beside it the queue is told its places.
+Once a second, and at once when it is woken, it renews all leases in one statement, stops the
+runners of jobs that it has lost, and claims jobs that nobody runs. A second task announces the
+places of queued jobs.
 """
 
 from __future__ import annotations
@@ -28,40 +29,38 @@ from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
 from denoise_relay.worker.runner import Runner
 
+#: Between two looks for jobs, because a message that there is one may be lost.
 SWEEP_SECONDS = 1.0
-"""Behind a bell that may be lost."""
+#: How long a stop waits for runners to end; their leases expire after that.
 STOP_SECONDS = 5.0
-"""How long a stop waits for runners to unwind; leases expire by themselves after that."""
-RECORDER, BEAT, PLACES = "denoise-recorder", "denoise-supervisor", "denoise-places"
-"""Names of the side tasks."""
-
-
-def _nothing() -> None:
-    """Before anything is attached."""
+#: Names of the side tasks.
+WRITER, SWEEP, POSITIONS = "denoise-journal-writer", "denoise-supervisor", "denoise-positions"
 
 
 class Supervisor:
-    """`await start()`, then it works until `await stop()`. Lives on one event loop.
+    """Works from `await start()` to `await stop()`, on one event loop.
 
-    Should the recorder or the beat break, all runners stop (what they say would go nowhere),
-    the task is started again, and the jobs come back as their leases run out.
+    When one of its own tasks breaks, all runners stop (their reports could not be written), the
+    task is restarted, and the jobs are claimed again as their leases expire.
     """
 
     def __init__(self, backend: Backend, settings: RelaySettings) -> None:
         self.owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._backend = backend
         self._settings = settings
-        self._recorder = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
+        self._writer = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
         self._runners: dict[UUID, asyncio.Task[None]] = {}
-        self._bell = asyncio.Event()
+        #: Set to sweep at once.
+        self._wake = asyncio.Event()
         self._subscription = Subscription(
-            "denoise-supervisor", lambda _message: self._bell.set(), self._bell.set
+            "denoise-supervisor", lambda _message: self._wake.set(), self._wake.set
         )
-        self._side_tasks = SupervisedTasks(on_broken=self._abandon)
-        self._detach: Callable[[], None] = _nothing
+        self._side_tasks = SupervisedTasks(on_broken=self._stop_runners)
+        #: Ends the calls of the publisher; set while started.
+        self._detach: Callable[[], None] | None = None
+        #: Loop time of the last successful renewal.
         self._renewed = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
-        self._started = False
         self._stopping = False
 
     @property
@@ -76,53 +75,53 @@ class Supervisor:
 
     @property
     def healthy(self) -> bool:
-        """Whether its own tasks live and its leases, if any, are fresh."""
+        """Whether its own tasks run, and the leases of its runners were renewed in time."""
         return self._side_tasks.alive and not (self._runners and self._leases_stale())
 
     async def start(self) -> None:
-        self._detach = publisher.attach_supervisor(self._bell.set)
+        """Begin to claim jobs, on the running loop. Call it once."""
+        self._detach = publisher.attach_supervisor(self._wake.set)
         self._subscription.join(publisher.WORK_GROUP)
         self._subscription.start()
         self._renewed = asyncio.get_running_loop().time()
-        self._side_tasks.start(RECORDER, self._recorder.run)
-        self._side_tasks.start(BEAT, self._beats)
-        self._side_tasks.start(PLACES, self._places)
-        self._started = True
+        self._side_tasks.start(WRITER, self._writer.run)
+        self._side_tasks.start(SWEEP, self._sweep_until_stopped)
+        self._side_tasks.start(POSITIONS, self._announce_positions)
 
     async def stop(self) -> None:
-        """Stop runners, commit what they have said, hand the leases back. May be repeated."""
-        if self._stopping or not self._started:
+        """Stop runners, commit what they have reported, release the leases. May be repeated."""
+        if self._stopping or self._detach is None:
             return
         self._stopping = True
-        self._side_tasks.expect_ends()
+        self._side_tasks.stop_restarting()
         self._detach()
         for task in self._runners.values():
             task.cancel()
         await self._subscription.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                await self._unwound()
+                await self._drain()
         await self._side_tasks.stop()
         if self._watchdog is not None:
             self._watchdog.cancel()
         with contextlib.suppress(DatabaseFailure, TimeoutError):
-            # If the database is away the leases expire; nobody waits for us.
+            # If the database is away, the leases expire.
             async with asyncio.timeout(STOP_SECONDS):
                 await database.call(leases.release, self.owner)
         await self._backend.aclose()
         await publisher.wake()
 
-    async def _unwound(self) -> None:
-        """Wait for the runners, for a beat in flight (its claim would otherwise be committed
-        after our release), and for what the runners have said."""
-        self._bell.set()
-        await self._side_tasks.ended(BEAT)
+    async def _drain(self) -> None:
+        """Wait for a sweep in flight (its claim could otherwise be committed after our release),
+        for the runners, and for the commit of what they have reported."""
+        self._wake.set()
+        await self._side_tasks.wait_for(SWEEP)
         await asyncio.gather(*self._runners.values(), return_exceptions=True)
-        await self._recorder.drained()
+        await self._writer.drained()
 
-    async def _beats(self) -> None:
+    async def _sweep_until_stopped(self) -> None:
         while not self._stopping:
-            self._bell.clear()
+            self._wake.clear()
             try:
                 await self._renew()
                 await self._claim()
@@ -132,27 +131,27 @@ class Supervisor:
                     type(error).__name__,
                     extra=logs.fields("beat_failed", error=repr(error)),
                 )
-                self._bell.clear()  # nobody's ringing makes the database answer
+                self._wake.clear()  # wait for the next sweep: an immediate retry would spin
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(SWEEP_SECONDS, self._settings.LEASE_SECONDS / 3)):
-                    await self._bell.wait()
+                    await self._wake.wait()
 
-    async def _places(self) -> None:
-        """Tell the queue its places. Apart from the beat: telling a thousand takes a busy
-        machine seconds, and leases cannot wait for it."""
+    async def _announce_positions(self) -> None:
+        """Update the places of queued jobs. In a task of its own, because a thousand updates take
+        a busy machine seconds, and leases must be renewed meanwhile."""
         while not self._stopping:
             try:
                 await queue_positions.announce()
-            except Exception as error:  # noqa: BLE001 - no runner may stop for a place untold
+            except Exception as error:  # noqa: BLE001 - runners go on without it
                 logs.logger.warning(
-                    "The queue's places could not be told: %s",
+                    "The places of queued jobs could not be announced: %s",
                     type(error).__name__,
                     extra=logs.fields("places_failed", error=repr(error)),
                 )
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _renew(self) -> None:
-        # Counted from before the statement: its answer may be slow to come.
+        # The time before the statement counts, because its answer may be slow.
         begun = asyncio.get_running_loop().time()
         held = still = set(self._runners)
         if held:
@@ -160,37 +159,38 @@ class Supervisor:
                 leases.renew, self.owner, held, self._settings.LEASE_SECONDS
             )
         self._renewed = begun
-        self._watch()
+        self._reset_watchdog()
         for job in held - still:
-            # Canceled by a person, or taken by another after a pause of ours.
+            # Canceled by a person, or claimed by another process while this one was paused.
             if (task := self._runners.get(job)) is not None:
                 task.cancel()
 
-    def _watch(self) -> None:
-        """Stop the runners in time when no renewal succeeds, though one may hang for long."""
+    def _reset_watchdog(self) -> None:
+        """Stop the runners before their leases expire, unless a renewal succeeds until then. (A
+        timer, because a renewal may hang.)"""
         if self._watchdog is not None:
             self._watchdog.cancel()
         loop = asyncio.get_running_loop()
         self._watchdog = loop.call_at(
-            self._renewed + self._lease_lasts(), self._abandon, "no lease could be renewed"
+            self._renewed + self._safe_seconds(), self._stop_runners, "no lease could be renewed"
         )
 
-    def _lease_lasts(self) -> float:
-        """Seconds after a renewal in which nobody else can have the job, with a margin."""
+    def _safe_seconds(self) -> float:
+        """Seconds after a renewal in which no other process can claim the job, less a margin."""
         return self._settings.LEASE_SECONDS - min(5.0, self._settings.LEASE_SECONDS / 3)
 
     def _leases_stale(self) -> bool:
-        return asyncio.get_running_loop().time() - self._renewed > self._lease_lasts()
+        return asyncio.get_running_loop().time() - self._renewed > self._safe_seconds()
 
-    def _abandon(self, why: str) -> None:
-        """Stop all runners: others may hold their leases soon (fencing is the safety)."""
+    def _stop_runners(self, why: str) -> None:
+        """Stop all runners: others may claim their jobs soon (fencing keeps late writes out)."""
         if not self._runners:
             return
         logs.logger.warning(
             "%d jobs stop here: %s",
             len(self._runners),
             why,
-            extra=logs.fields("leases_abandoned", jobs=len(self._runners)),
+            extra=logs.fields("leases_stop_runnersed", jobs=len(self._runners)),
         )
         for task in self._runners.values():
             task.cancel()
@@ -200,32 +200,30 @@ class Supervisor:
         if free <= 0 or self._stopping:
             return
         claimed = await database.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS)
-        if not self._stopping:  # else they are handed back at once
+        if not self._stopping:  # otherwise `stop` releases them
             for lease in claimed:
-                self._begin(lease)
+                self._start_runner(lease)
 
-    def _begin(self, lease: Lease) -> None:
+    def _start_runner(self, lease: Lease) -> None:
         previous = self._runners.get(lease.job)
         if previous is not None:
-            previous.cancel()  # ours expired and came back to us under a new epoch
-        runner = Runner(
-            lease, backend=self._backend, recorder=self._recorder, settings=self._settings
-        )
+            previous.cancel()  # our lease expired, and we claimed the job again
+        runner = Runner(lease, backend=self._backend, writer=self._writer, settings=self._settings)
         task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
         metrics.RUNNERS.inc()
-        task.add_done_callback(lambda ended: self._ended(lease.job, ended))
+        task.add_done_callback(lambda ended: self._on_runner_end(lease.job, ended))
 
-    def _ended(self, job: UUID, task: asyncio.Task[None]) -> None:
+    def _on_runner_end(self, job: UUID, task: asyncio.Task[None]) -> None:
         metrics.RUNNERS.dec()
         if self._runners.get(job) is task:
             del self._runners[job]
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease of a runner that crashed runs out, and the job is claimed again.
+            # The lease expires, and the job is claimed again.
             logs.logger.error(
                 "The runner of job %s crashed",
                 job,
                 exc_info=error,
                 extra=logs.fields("runner_crashed", job=str(job)),
             )
-        self._bell.set()  # there is room for another
+        self._wake.set()  # there is a free slot

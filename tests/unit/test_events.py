@@ -35,7 +35,7 @@ def test_clean_text_cases(text: str, cleaned: str) -> None:
     assert clean_text(text) == cleaned
 
 
-def test_clean_text_says_that_it_was_cut() -> None:
+def test_clean_text_marks_a_cut() -> None:
     assert clean_text("x" * 501) == "x" * 499 + "…"
     assert clean_text("x" * 500) == "x" * 500
 
@@ -66,5 +66,5 @@ def test_clean_pct_is_a_float_between_0_and_100(value: float, cleaned: float) ->
     assert not math.copysign(1.0, result) < 0
 
 
-def test_only_processing_goes_on() -> None:
+def test_only_processing_is_not_terminal() -> None:
     assert [stage for stage in Stage if not stage.terminal] == [Stage.PROCESSING]

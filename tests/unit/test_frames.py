@@ -45,7 +45,7 @@ def test_frame_of_progress() -> None:
     }
 
 
-def test_frame_of_done_carries_where_to_listen() -> None:
+def test_frame_of_done_has_the_url_of_the_recording() -> None:
     done = event(stage=Stage.DONE, pct=100.0, url="https://cdn.example/5b1d.wav")
 
     assert json.loads(make_frame(done).text)["url"] == "https://cdn.example/5b1d.wav"
@@ -80,7 +80,7 @@ def test_contract_payload(changes: dict[str, Any], expected: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(("pct", "text"), [(62.0, "62"), (62.5, "62.5"), (0, "0"), (100, "100")])
-def test_number_travels_short(pct: float, text: str) -> None:
+def test_whole_numbers_have_no_fraction(pct: float, text: str) -> None:
     assert to_json(json_number(pct)) == text
 
 
@@ -95,7 +95,7 @@ def test_sse_message() -> None:
     assert sse_message("{}") == b"data: {}\n\n"
 
 
-def test_a_frame_is_one_line_whatever_it_says() -> None:
+def test_a_frame_is_one_line_for_any_message() -> None:
     text = make_frame(event(message='line\nbreak " \\ \u2028 ضوضاء')).text
 
     assert "\n" not in text

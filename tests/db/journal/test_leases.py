@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, an expired one passes on, a zombie changes nothing."""
+"""Leases: one holder at a time; an expired lease can be claimed, and its old holder is fenced."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_expired_lease_passes_on_and_its_holder_is_fenced_off() -> None:
     assert [event.pct for event in checked_events(job.pk)] == [0, 10]
 
 
-def test_renew_tells_what_was_lost() -> None:
+def test_renew_returns_the_leases_that_are_left() -> None:
     kept, taken, canceled = (make_job() for _ in range(3))
     held = {lease.job for lease in leases.claim("me", 3, 15)}
     Job.objects.filter(pk=taken.pk).update(lease_owner="you", epoch=2)
@@ -76,7 +76,7 @@ def test_renew_tells_what_was_lost() -> None:
     assert leases.renew("me", set(), 15) == set()
 
 
-def test_release_hands_back_what_is_unfinished() -> None:
+def test_release_frees_unfinished_jobs() -> None:
     open_job, done = make_job(), make_job()
     leases.claim("me", 2, 15)
     done.refresh_from_db()
@@ -111,7 +111,7 @@ def test_eight_claimers_take_each_of_100_jobs_once() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_renewals_and_groups_of_events_do_not_lock_each_other_out() -> None:
+def test_renewals_and_groups_of_events_do_not_deadlock() -> None:
     some = [make_job() for _ in range(60)]
     held = {lease.job for lease in leases.claim("me", 60, 60)}
 
@@ -132,7 +132,7 @@ def test_renewals_and_groups_of_events_do_not_lock_each_other_out() -> None:
 
 
 @pytest.mark.django_db
-def test_a_claim_does_not_get_slower_with_what_has_ended() -> None:
+def test_a_claim_does_not_get_slower_with_ended_jobs() -> None:
     Job.objects.bulk_create(
         Job(file_name="old.wav", status="done", finished_at=timezone.now()) for _ in range(3000)
     )

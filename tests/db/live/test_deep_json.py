@@ -1,4 +1,4 @@
-"""JSON from strangers, nested as deep as they like: it costs them their message, and us nothing."""
+"""Deeply nested JSON from others: the message is refused, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ HALF = INPUT_BYTES // 2 - 20
     ],
     ids=lambda text: f"{text[:16]} ({len(text)})",
 )
-async def test_socket_complains_and_goes_on(text: str, errors: Callable[[], list[str]]) -> None:
+async def test_a_socket_answers_with_an_error_and_goes_on(
+    text: str, errors: Callable[[], list[str]]
+) -> None:
     application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
     client = WebsocketCommunicator(application, "/ws/denoise/", headers=[(b"host", b"testserver")])
     accepted, _ = await client.connect(timeout=5)

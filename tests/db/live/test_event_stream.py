@@ -1,4 +1,4 @@
-"""Server-Sent Events: resume, ends, heartbeats, headers, and a viewer that goes."""
+"""Server-Sent Events: resume, ends, heartbeats, headers, and a viewer that leaves."""
 
 from __future__ import annotations
 
@@ -16,34 +16,21 @@ from django.test import AsyncClient
 from django.urls import reverse
 from pytest_django import Settings
 
-from denoise_relay.events import Fact
 from denoise_relay.frames import Frame
 from denoise_relay.live import event_stream
 from denoise_relay.live.feed import Feed
-from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
-from tests.db.factories import append, end, make_job
+from tests.db.factories import end
+from tests.db.live.jobs import commit, job_with, publish, publish_end
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("the_feed")]
 
 
-def anybody(*_: Any) -> bool:
-    return True
-
-
 @pytest.fixture(autouse=True)
 def _settings(settings: Settings) -> None:
-    settings.DENOISE_RELAY = {"WORKER": "external", "ACCESS_POLICY": f"{__name__}.anybody"}
-
-
-async def job_with(percents: int = 0) -> Job:
-    job: Job = await database.call(make_job)
-    for pct in range(1, percents + 1):
-        await database.call(append, job, Fact(pct=pct))
-    return job
+    settings.DENOISE_RELAY = {"WORKER": "external", "ACCESS_POLICY": "tests.db.live.jobs.anybody"}
 
 
 async def ask(job_id: Any, query: str = "", **headers: str) -> Any:
@@ -85,7 +72,7 @@ async def test_an_ended_job_is_replayed_and_the_stream_ends(
     assert found[-1][1]["stage"] == "done"
 
 
-async def test_who_has_seen_the_end_is_told_to_stop() -> None:
+async def test_a_viewer_that_has_the_end_gets_204() -> None:
     job = await job_with()
     await database.call(end, job)
 
@@ -142,9 +129,7 @@ async def test_journal_first_then_live() -> None:
     assert await take(stream, 2) == [event_stream.HEARTBEAT, b"2"]
     live = asyncio.create_task(take(stream, 2), name="test-take")
     for pct in (50, 60):
-        outcome = await database.call(append, job, Fact(pct=pct))
-        assert outcome.event
-        await publisher.publish([outcome.event])
+        await publish(job, pct)
 
     assert await live == [b"3", b"4"]
     await stream.aclose()  # type: ignore[attr-defined]
@@ -152,21 +137,19 @@ async def test_journal_first_then_live() -> None:
 
 async def test_a_late_double_does_not_make_seq_fall(the_feed: Feed) -> None:
     job = await job_with(3)
-    outcome = await database.call(append, job, Fact(pct=4))
+    old = await commit(job, 4)
     stream = event_stream.event_stream(job.pk, 5, encode)
     assert await take(stream, 1) == [event_stream.HEARTBEAT]
-    # It is watched by now, and its place in the journal not yet known.
-    old = (await database.call(append, job, Fact(pct=5))).event
-    assert outcome.event
-    assert old
-    the_feed.deliver(frame_of(outcome.event))
+    # The job is watched by now, and the feed does not know its newest number yet.
+    new = await commit(job, 5)
     the_feed.deliver(frame_of(old))
+    the_feed.deliver(frame_of(new))
 
     assert await take(stream, 1) == [b"6"]
     await stream.aclose()  # type: ignore[attr-defined]
 
 
-async def test_a_heartbeat_keeps_the_connection_and_silence_ends_it(
+async def test_heartbeats_keep_the_connection_until_the_idle_time_is_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
@@ -181,7 +164,7 @@ async def test_a_heartbeat_keeps_the_connection_and_silence_ends_it(
     assert set(parts[2:]) == {event_stream.HEARTBEAT}
 
 
-async def test_a_viewer_that_goes_is_watched_no_more(the_feed: Feed) -> None:
+async def test_a_viewer_that_leaves_watches_no_more(the_feed: Feed) -> None:
     job, before = await job_with(), asyncio.all_tasks()
     request = HttpRequest()
     request.method = "GET"
@@ -206,11 +189,9 @@ async def test_many_viewers_share_one_watch(the_feed: Feed) -> None:
     streams = [event_stream.event_stream(job.pk, None, encode) for _ in range(20)]
     for stream in streams:
         assert await take(stream, 2) == [event_stream.HEARTBEAT, b"1"]
-    outcome = await database.call(end, job)
-    assert outcome.event
     assert the_feed.viewers == 20
 
-    await publisher.publish([outcome.event])
+    await publish_end(job)
 
     assert await asyncio.gather(*(take(stream, 1) for stream in streams)) == [[b"2"]] * 20
     for stream in streams:
@@ -218,9 +199,19 @@ async def test_many_viewers_share_one_watch(the_feed: Feed) -> None:
     assert the_feed.viewers == 0
 
 
-async def test_a_listener_holds_no_database_connection_of_its_request() -> None:
+async def test_a_stream_holds_no_database_connection_of_its_request() -> None:
     job = await job_with(1)
     response = await ask(job.pk)
     held = await sync_to_async(lambda: connection.connection)()
     assert held is None
     await response.streaming_content.aclose()
+
+
+@pytest.mark.usefixtures("unreadable_journal")
+async def test_a_database_that_is_away_ends_the_stream(the_feed: Feed) -> None:
+    job = await job_with()
+    async with asyncio.timeout(5):
+        parts = [part async for part in event_stream.event_stream(job.pk, None, encode)]
+
+    assert parts == [event_stream.HEARTBEAT]
+    assert the_feed.viewers == 0

@@ -1,4 +1,4 @@
-"""The feed: replay, live, holes, lost tails, and what two viewers do to each other."""
+"""The feed: replay, live frames, gaps, lost last frames, and two viewers of one job."""
 
 from __future__ import annotations
 
@@ -16,19 +16,13 @@ from denoise_relay.frames import Frame
 from denoise_relay.journal import read
 from denoise_relay.live.feed import Feed
 from denoise_relay.live.mailbox import Mailbox
-from denoise_relay.models import Job
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
 from tests.db.factories import append, end, make_job
+from tests.db.live.jobs import commit
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def append_and_refresh(job: Job, pct: float) -> Event:
-    outcome = await database.call(append, job, Fact(pct=pct))
-    assert outcome.event is not None
-    return outcome.event
 
 
 async def replayed(feed: Feed, job: UUID, after: int | None) -> list[int]:
@@ -36,7 +30,7 @@ async def replayed(feed: Feed, job: UUID, after: int | None) -> list[int]:
 
 
 class Box(Mailbox):
-    """A mailbox that remembers what came."""
+    """A mailbox that keeps the numbers of its frames."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +48,7 @@ class Box(Mailbox):
 async def test_replay(the_feed: Feed, after: int | None, numbers: list[int]) -> None:
     job = await database.call(make_job)
     for pct in (1, 2, 3):
-        await append_and_refresh(job, pct)
+        await commit(job, pct)
 
     assert await replayed(the_feed, job.pk, after) == numbers
 
@@ -68,27 +62,27 @@ async def test_replay_of_more_than_a_page(the_feed: Feed, monkeypatch: pytest.Mo
     monkeypatch.setattr(read.after, "__defaults__", (3,))
     job = await database.call(make_job)
     for pct in range(10):
-        await append_and_refresh(job, pct)
+        await commit(job, pct)
 
     assert await replayed(the_feed, job.pk, 0) == list(range(1, 12))
 
 
-async def test_a_hole_is_filled_from_the_journal(the_feed: Feed) -> None:
+async def test_a_gap_is_filled_from_the_journal(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await append_and_refresh(job, pct) for pct in (1, 2, 3)]
+    events = [await commit(job, pct) for pct in (1, 2, 3)]
 
     the_feed.deliver(frame_of(events[2]))
 
     await eventually(lambda: box.numbers == [2, 3, 4])
 
 
-async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
+async def test_double_and_late_frames_are_dropped(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await append_and_refresh(job, pct) for pct in (1, 2)]
+    events = [await commit(job, pct) for pct in (1, 2)]
 
     for event in [*events, *events, events[0]]:
         the_feed.deliver(frame_of(event))
@@ -96,7 +90,7 @@ async def test_doubles_and_latecomers_are_dropped(the_feed: Feed) -> None:
     assert box.numbers == [2, 3]
 
 
-async def test_a_lost_tail_is_found_in_one_query(
+async def test_lost_last_frames_are_found_in_one_query(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = [await database.call(make_job) for _ in range(5)]
@@ -121,7 +115,7 @@ async def test_a_lost_tail_is_found_in_one_query(
     assert asked == [5]
 
 
-async def test_the_position_check_comes_by_itself(the_feed: Feed, settings: Settings) -> None:
+async def test_positions_are_checked_periodically(the_feed: Feed, settings: Settings) -> None:
     await the_feed.stop()
     settings.DENOISE_RELAY = {"WORKER": "external", "POSITION_CHECK_SECONDS": 0.1}
     the_feed.start()
@@ -137,8 +131,8 @@ async def test_the_position_check_comes_by_itself(the_feed: Feed, settings: Sett
 async def test_one_viewers_replay_hides_nothing_from_another(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first reads "nothing new" just before an event that the bell loses; the second then
-    reads that event, and so brings the feed beyond what the first has seen."""
+    """The first reads "nothing new" just before an event whose message is lost. The second reads
+    that event, and so raises the feed's number above what the first has seen."""
     job = await database.call(make_job)
     first, second = Box(), Box()
     looked, seen, real = asyncio.Event(), asyncio.Event(), database.call
@@ -154,7 +148,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
     monkeypatch.setattr(database, "call", slow)
     reading = asyncio.create_task(replayed(the_feed, job.pk, 0), name="test-replay")
     await looked.wait()
-    await real(end, job)  # nobody rings
+    await real(end, job)  # not published
     the_feed.watch(job.pk, second)
     assert await replayed(the_feed, job.pk, 0) == [1, 2]
     seen.set()
@@ -162,7 +156,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
     assert await reading + first.numbers == [1, 2]
 
 
-async def test_a_frame_during_the_replay_leaves_no_hole(
+async def test_a_frame_during_the_replay_leaves_no_gap(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, box, real = await database.call(make_job), Box(), database.call
@@ -175,7 +169,7 @@ async def test_a_frame_during_the_replay_leaves_no_hole(
                 outcome = await real(append, job, Fact(pct=pct))
                 assert outcome.event
                 live.append(outcome.event)
-            the_feed.deliver(frame_of(live[1]))  # the bell lost the first
+            the_feed.deliver(frame_of(live[1]))  # the message of the first was lost
         return found
 
     monkeypatch.setattr(database, "call", slow)
@@ -191,7 +185,7 @@ async def test_a_database_that_is_away_is_asked_again(
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     await replayed(the_feed, job.pk, None)
-    events = [await append_and_refresh(job, pct) for pct in (1, 2)]
+    events = [await commit(job, pct) for pct in (1, 2)]
     real, failures = read.after, [OperationalError("gone")] * 2
 
     def flaky(*args: Any) -> list[Event]:
@@ -205,20 +199,20 @@ async def test_a_database_that_is_away_is_asked_again(
     await eventually(lambda: box.numbers == [2, 3])
 
 
-async def test_nothing_is_kept_of_what_nobody_watches(the_feed: Feed) -> None:
+async def test_nothing_is_kept_of_an_unwatched_job(the_feed: Feed) -> None:
     job, box = await database.call(make_job), Box()
     the_feed.watch(job.pk, box)
     assert the_feed.viewers == 1
     the_feed.unwatch(job.pk, box)
     the_feed.unwatch(job.pk, box)
 
-    the_feed.deliver(frame_of(await append_and_refresh(job, 1)))
+    the_feed.deliver(frame_of(await commit(job, 1)))
 
     assert the_feed.viewers == 0
     assert box.numbers == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"job": "x", "seq": 1}', None, 7, b"\xff"])
-async def test_what_is_no_frame_is_ignored(the_feed: Feed, text: Any) -> None:
-    the_feed._hear({"type": "denoise.frame", "frame": text})
-    the_feed._hear({})
+async def test_a_message_that_is_no_frame_is_ignored(the_feed: Feed, text: Any) -> None:
+    the_feed._on_message({"type": "denoise.frame", "frame": text})
+    the_feed._on_message({})

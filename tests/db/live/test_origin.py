@@ -1,4 +1,4 @@
-"""Cross-site WebSocket hijacking: whose page may open a socket here."""
+"""Cross-site WebSocket hijacking: which pages may open a socket here."""
 
 from __future__ import annotations
 

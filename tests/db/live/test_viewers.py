@@ -1,4 +1,4 @@
-"""Invariant 2 and 3: however a viewer connects, and whatever the bell loses, it ends right."""
+"""Invariants 2 and 3: however viewers connect, and whatever messages are lost, they see the end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from denoise_relay.events import Event, Fact
 from denoise_relay.frames import Frame
 from denoise_relay.live.event_stream import event_stream
 from denoise_relay.live.feed import Feed
-from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
 from tests.db.checks import checked_events
 from tests.db.factories import DONE, FAILED, append, end, make_job
+from tests.db.live.jobs import job_with, publish, publish_end
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @dataclass
 class Viewer:
-    """One that reads the stream, and comes back with what it had when it was cut."""
+    """Reads the stream, and reconnects with the number that it had when it was cut off."""
 
     job: UUID
     after: int | None = None
@@ -60,14 +59,14 @@ class Viewer:
         return bool(self.frames) and self.frames[-1]["stage"] != "processing"
 
 
-class Bell:
-    """Delivers to the feed what it likes, as often as it likes, in the order it likes."""
+class LossyLayer:
+    """Loses, doubles, delays and reorders frames on their way to the feed."""
 
     def __init__(self, feed: Feed, chance: random.Random) -> None:
         self.feed, self.chance = feed, chance
         self.held: list[Frame] = []
 
-    def ring(self, event: Event | None) -> None:
+    def publish(self, event: Event | None) -> None:
         if event is not None:
             self.held += [frame_of(event)] * self.chance.choice([0, 0, 1, 1, 1, 2])
         if self.chance.random() < 0.3:
@@ -92,7 +91,7 @@ STEPS = st.lists(
 @settings(
     max_examples=40,
     deadline=None,
-    # A failure takes its deadline to show: shrinking it would take minutes.
+    # A failure shows only at a deadline, so shrinking one would take minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -101,7 +100,7 @@ async def test_viewers_converge_however_they_connect(
 ) -> None:
     chance = random.Random(seed)
     job = await database.call(make_job)
-    bell = Bell(the_feed, chance)
+    layer = LossyLayer(the_feed, chance)
     viewers = [Viewer(job.pk, after) for after in afters]
     early, late = Viewer(job.pk), Viewer(job.pk, after=0)
     early.connect()
@@ -111,7 +110,7 @@ async def test_viewers_converge_however_they_connect(
             match step:
                 case "report":
                     fact = Fact(pct=chance.uniform(-5, 105), message=str(chance.random()))
-                    bell.ring((await database.call(append, job, fact)).event)
+                    layer.publish((await database.call(append, job, fact)).event)
                 case "connect" if viewer.task is None or viewer.task.done():
                     viewer.connect()
                 case "drop":
@@ -121,7 +120,7 @@ async def test_viewers_converge_however_they_connect(
                 case _:
                     await asyncio.sleep(0)
         last = (await database.call(end, job, ending)).event
-        bell.ring(last if chance.random() < 0.5 else None)
+        layer.publish(last if chance.random() < 0.5 else None)
         everybody = [early, late, *viewers]
         for viewer in everybody:
             if not viewer.finished and (viewer.task is None or viewer.task.done()):
@@ -140,28 +139,26 @@ async def test_viewers_converge_however_they_connect(
     journal = {event.seq: json.loads(frame_of(event).text) for event in events}
     for viewer in everybody:
         numbers = [frame["seq"] for frame in viewer.frames]
-        if not (viewer.after or 0) > len(events):  # a forged number starts anew
+        if not (viewer.after or 0) > len(events):  # after a forged number it starts again
             assert numbers == sorted(set(numbers))
         percents = [frame["pct"] for frame in viewer.frames]
         assert percents == sorted(percents)
         assert [frame["stage"] != "processing" for frame in viewer.frames].count(True) == 1
         assert viewer.frames[-1] == journal[len(events)]
         assert all(frame == journal[frame["seq"]] for frame in viewer.frames)
-    # Who asked for everything got everything.
+    # A viewer that asked for everything got everything.
     assert [frame["seq"] for frame in late.frames] == sorted(journal)
     await eventually(lambda: the_feed.viewers == 0)
 
 
 async def test_all_events_after_a_number_and_then_live(the_feed: Feed) -> None:
-    job: Job = await database.call(make_job)
-    for pct in range(1, 6):
-        await database.call(append, job, Fact(pct=pct))
+    job = await job_with(5)
     viewer = Viewer(job.pk, after=3)
     viewer.connect()
     await eventually(lambda: viewer.frames)
     for pct in range(6, 9):
-        await publisher.publish([(await database.call(append, job, Fact(pct=pct))).event])  # type: ignore[list-item]
-    await publisher.publish([(await database.call(end, job)).event])  # type: ignore[list-item]
+        await publish(job, pct)
+    await publish_end(job)
     assert viewer.task is not None
     await asyncio.wait_for(viewer.task, 5)
 

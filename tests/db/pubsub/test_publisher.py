@@ -1,4 +1,4 @@
-"""The bell between processes: whatever the channel layer does, it holds nobody up."""
+"""Publishing and subscribing: a channel layer that fails or freezes delays nobody."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import eventually
 
 
 class Layer:
-    """A channel layer that is told what to do."""
+    """A channel layer that fails or freezes as a test says."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []
@@ -62,35 +62,37 @@ class Layer:
 def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     made = Layer()
     monkeypatch.setattr(publisher, "shared_layer", lambda: made)
-    monkeypatch.setattr(publisher, "_silent_until", 0.0)
+    monkeypatch.setattr(publisher, "_paused_until", 0.0)
     monkeypatch.setattr(publisher, "SEND_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(subscriber, "TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(subscriber, "RETRY_SECONDS", 0.01)
     return made
 
 
-class Ear:
+class Receiver:
+    """Keeps what a subscription calls it with."""
+
     def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.gaps = 0
         self.react: Callable[[], None] = lambda: None
 
     def on_message(self, message: dict[str, Any]) -> None:
         self.react()
-        self.heard.append(message)
+        self.messages.append(message)
 
     def on_gap(self) -> None:
         self.gaps += 1
 
 
 @pytest.fixture
-def ear() -> Ear:
-    return Ear()
+def receiver() -> Receiver:
+    return Receiver()
 
 
 @pytest_asyncio.fixture
-async def hearing(layer: Layer, ear: Ear) -> AsyncIterator[Subscription]:
-    made = Subscription("test", ear.on_message, ear.on_gap)
+async def subscription(layer: Layer, receiver: Receiver) -> AsyncIterator[Subscription]:
+    made = Subscription("test", receiver.on_message, receiver.on_gap)
     made.start()
     yield made
     await made.stop()
@@ -120,7 +122,7 @@ async def test_each_event_goes_to_its_jobs_group(layer: Layer) -> None:
     assert (frame.job, frame.seq, frame.terminal) == (events[0].job, 1, False)
 
 
-async def test_a_frozen_layer_holds_up_one_call_and_is_then_left_alone(layer: Layer) -> None:
+async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer) -> None:
     layer.frozen = True
     async with asyncio.timeout(2):  # ten groups, and yet one time-out
         await publisher.publish(some(500))
@@ -132,7 +134,7 @@ async def test_a_frozen_layer_holds_up_one_call_and_is_then_left_alone(layer: La
     assert layer.calls == calls
 
 
-async def test_a_layer_that_raises_is_asked_again(layer: Layer) -> None:
+async def test_a_layer_that_raises_is_used_again(layer: Layer) -> None:
     layer.error = ConnectionError("refused")
     await publisher.publish(some(1))
     layer.error = None
@@ -141,60 +143,60 @@ async def test_a_layer_that_raises_is_asked_again(layer: Layer) -> None:
     assert len(layer.sent) == 1
 
 
-async def test_groups_are_joined_and_left(layer: Layer, hearing: Subscription) -> None:
-    hearing.join("a")
-    hearing.join("b")
+async def test_groups_are_joined_and_left(layer: Layer, subscription: Subscription) -> None:
+    subscription.join("a")
+    subscription.join("b")
     await eventually(lambda: layer.groups == {"a", "b"})
-    hearing.leave("a")
+    subscription.leave("a")
     await eventually(lambda: layer.groups == {"b"})
 
 
-async def test_a_restarted_layer_is_told_the_groups_again(
-    layer: Layer, hearing: Subscription, ear: Ear
+async def test_the_groups_of_a_restarted_layer_are_joined_again(
+    layer: Layer, subscription: Subscription, receiver: Receiver
 ) -> None:
-    hearing.join("a")
+    subscription.join("a")
     await eventually(lambda: layer.groups == {"a"})
     layer.groups.clear()
 
     layer.inbox.put_nowait(ConnectionError("restarted"))
 
-    await eventually(lambda: layer.groups == {"a"} and ear.gaps == 1)
+    await eventually(lambda: layer.groups == {"a"} and receiver.gaps == 1)
     layer.inbox.put_nowait({"type": "x"})
-    await eventually(lambda: ear.heard == [{"type": "x"}])
+    await eventually(lambda: receiver.messages == [{"type": "x"}])
 
 
 async def test_joining_again_is_bounded_whatever_the_layer_does(
-    layer: Layer, hearing: Subscription
+    layer: Layer, subscription: Subscription
 ) -> None:
     for n in range(1000):
-        hearing.join(f"group-{n}")
+        subscription.join(f"group-{n}")
     await eventually(lambda: len(layer.groups) == 1000)
     layer.frozen, calls = True, layer.calls
 
     async with asyncio.timeout(2):
-        await hearing.rejoin()
+        await subscription.rejoin()
 
     assert layer.calls == calls + 1
 
 
-async def test_a_message_that_nobody_can_take_ends_no_listening(
-    layer: Layer, hearing: Subscription, ear: Ear
+async def test_a_receiver_that_raises_ends_no_subscription(
+    layer: Layer, subscription: Subscription, receiver: Receiver
 ) -> None:
     def broken() -> None:
         raise RuntimeError("a bug in the receiver")
 
-    ear.react = broken
+    receiver.react = broken
     layer.inbox.put_nowait({"type": "bad"})
-    await eventually(lambda: ear.gaps == 1)
-    ear.react = lambda: None
+    await eventually(lambda: receiver.gaps == 1)
+    receiver.react = lambda: None
     layer.inbox.put_nowait({"type": "good"})
 
-    await eventually(lambda: ear.heard == [{"type": "good"}])
+    await eventually(lambda: receiver.messages == [{"type": "good"}])
 
 
-async def test_nothing_is_left_running(layer: Layer, ear: Ear) -> None:
+async def test_nothing_is_left_running(layer: Layer, receiver: Receiver) -> None:
     before = asyncio.all_tasks()
-    made = Subscription("test", ear.on_message, ear.on_gap)
+    made = Subscription("test", receiver.on_message, receiver.on_gap)
     made.start()
     made.join("a")
     await eventually(lambda: layer.groups)
@@ -204,7 +206,7 @@ async def test_nothing_is_left_running(layer: Layer, ear: Ear) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_loop_that_has_closed_is_passed_over() -> None:
+async def test_a_closed_loop_is_ignored() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
 

@@ -210,7 +210,7 @@ def test_without_a_database_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_recorder_times_what_it_publishes() -> None:
+async def test_the_writer_times_what_it_publishes() -> None:
     job = await database.call(make_job)
     before = {
         name: value(name)
@@ -222,11 +222,11 @@ async def test_recorder_times_what_it_publishes() -> None:
     async def publish(events: object) -> None:
         await asyncio.sleep(slow)
 
-    recorder = JournalWriter(events_per_second=1000, publish=publish)
-    running = asyncio.create_task(recorder.run(), name="recorder-under-test")
+    writer = JournalWriter(events_per_second=1000, publish=publish)
+    running = asyncio.create_task(writer.run(), name="writer-under-test")
     try:
         total = value("publish_latency_seconds_sum")
-        await recorder.record(Lease(job=job.pk, epoch=0), Fact(pct=10.0))
+        await writer.write(Lease(job=job.pk, epoch=0), Fact(pct=10.0))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -309,7 +309,7 @@ def test_frames_that_give_way_are_counted() -> None:
 
 def test_time_is_counted_from_when_it_was_said() -> None:
     entry = Entry(job=Job().pk, epoch=0)
-    assert entry.heard_at <= time.monotonic()
+    assert entry.reported_at <= time.monotonic()
     assert entry == Entry(job=entry.job, epoch=0), "not part of what was said"
     assert FENCED.written is False
 

@@ -14,10 +14,10 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "REVIVE_SECONDS", 0.01)
+    monkeypatch.setattr(background, "RESTART_SECONDS", 0.01)
 
 
-async def test_a_task_inherits_nothing_of_who_started_it() -> None:
+async def test_a_task_inherits_no_context() -> None:
     async def read() -> str:
         return variable.get()
 
@@ -27,7 +27,7 @@ async def test_a_task_inherits_nothing_of_who_started_it() -> None:
 
 
 @pytest.mark.parametrize("how", ["raises", "returns", "is cancelled"])
-async def test_a_task_that_ends_is_told_and_started_again(
+async def test_a_task_that_ends_is_reported_and_restarted(
     how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     starts: list[int] = []
@@ -43,15 +43,15 @@ async def test_a_task_that_ends_is_told_and_started_again(
             return
         await asyncio.Event().wait()
 
-    tended = SupervisedTasks(on_broken=lambda name: broken.append((name, tended.alive)))
-    tended.start("test-task", work)
-    await eventually(lambda: tended.alive and len(starts) == 2)
-    await tended.stop()
+    tasks = SupervisedTasks(on_broken=lambda name: broken.append((name, tasks.alive)))
+    tasks.start("test-task", work)
+    await eventually(lambda: tasks.alive and len(starts) == 2)
+    await tasks.stop()
 
     assert broken == [("test-task", False)]
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
     assert ("a bug" in caplog.text) == (how == "raises")
-    assert not tended.alive
+    assert not tasks.alive
 
 
 async def test_after_a_stop_nothing_starts() -> None:
@@ -62,29 +62,29 @@ async def test_after_a_stop_nothing_starts() -> None:
         raise RuntimeError("a bug")
 
     before = asyncio.all_tasks()
-    tended = SupervisedTasks()
-    tended.start("test-task", work)
+    tasks = SupervisedTasks()
+    tasks.start("test-task", work)
     await eventually(lambda: starts)
-    await tended.stop()
-    await tended.stop()
+    await tasks.stop()
+    await tasks.stop()
     seen = len(starts)
-    await asyncio.sleep(0.05)  # several revivals
+    await asyncio.sleep(0.05)  # several times as long as a restart takes
 
     assert len(starts) == seen
     assert asyncio.all_tasks() == before
 
 
-async def test_waiting_for_an_expected_end() -> None:
+async def test_waiting_for_an_end_that_is_allowed() -> None:
     gate = asyncio.Event()
 
     async def work() -> None:
         await gate.wait()
 
-    tended = SupervisedTasks()
-    tended.start("test-task", work)
-    tended.expect_ends()
+    tasks = SupervisedTasks()
+    tasks.start("test-task", work)
+    tasks.stop_restarting()
     gate.set()
     async with asyncio.timeout(5):
-        await tended.ended("test-task")
-        await tended.ended("unknown")
-    await tended.stop()
+        await tasks.wait_for("test-task")
+        await tasks.wait_for("unknown")
+    await tasks.stop()

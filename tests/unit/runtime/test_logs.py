@@ -39,7 +39,7 @@ def record(message: object = "Said %d", *args: object, **extra: Any) -> logging.
     return made
 
 
-def test_line_has_the_sentence_and_the_facts(stream: io.StringIO) -> None:
+def test_a_line_has_the_sentence_and_the_fields(stream: io.StringIO) -> None:
     job = uuid4()
     logs.logger.warning(
         "Job %s ended", job, extra=logs.fields("job_failed", job=str(job), seq=7, detail="deadline")
@@ -83,7 +83,7 @@ def test_endless_traceback_is_cut_and_keeps_its_ends() -> None:
     assert trace.endswith("the end")
 
 
-def test_facts_never_replace_what_a_reader_trusts() -> None:
+def test_fields_never_replace_the_standard_keys() -> None:
     made = record("Said", **logs.fields("a", level="CRITICAL", at="never", logger="x"))
     body = json.loads(logs.JsonFormatter().format(made))
     assert body["level"] == "WARNING"
@@ -91,7 +91,7 @@ def test_facts_never_replace_what_a_reader_trusts() -> None:
     assert body["at"] != "never"
 
 
-def test_records_of_other_packages_need_no_facts() -> None:
+def test_records_of_other_packages_need_no_fields() -> None:
     body = json.loads(logs.JsonFormatter().format(record("Said %d", 3, request="not ours")))
     assert body["message"] == "Said 3"
     assert not {"action", "request"} & body.keys()

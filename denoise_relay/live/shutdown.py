@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from denoise_relay.live.close_codes import CloseCode
 from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.runtime import metrics
 
-if TYPE_CHECKING:
-    from denoise_relay.live.websocket import RelayConsumer
-
 #: How long the closing handshakes of all sockets together may take.
 CLOSING_SECONDS = 2.0
 
+
+class Socket(Protocol):
+    """What is needed of a WebSocket here; `websocket.RelayConsumer` is one."""
+
+    async def close(self, code: int | None = None, reason: str | None = None) -> None: ...
+
+
 #: The open sockets. Each adds itself when it opens and removes itself at its end.
-sockets: set[RelayConsumer] = set()
+sockets: set[Socket] = set()
 #: The mailboxes of the open streams; a stream that is woken looks at `stopping`.
 streams: set[Mailbox] = set()
 _stopping = False

@@ -18,8 +18,8 @@ nox.options.error_on_missing_interpreters = False
 
 EXTRAS = "dev,local,postgres,redis"
 QUICK = ("tests/unit", "tests/contract", "tests/db")
+#: Django 6.0 asks for Python 3.12 or newer.
 DJANGO6_PYTHON = (3, 12)
-"""Django 6.0 asks for Python 3.12 or newer."""
 
 
 def _interpreters() -> Iterator[str]:

@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+#: Slower than EVENTS_PER_SECOND, so that nothing is coalesced.
 INTERVAL_SECONDS = 0.15
-"""Slower than EVENTS_PER_SECOND, so that nothing is coalesced."""
 
 
 class StampingUpstream:

@@ -87,8 +87,8 @@ _FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
 _CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
+#: Beyond this a float counts no longer by ones, and no database column holds it.
 _LARGEST = 2**53
-"""Beyond this a float counts no longer by ones, and no database column holds it."""
 
 
 def _problem(key: str, value: Any) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
+#: Workers: tests are written for two cores; more would crowd the servers they start.
 PARALLEL = ["-n", "2"]
-"""Workers: tests are written for two cores; more would crowd the servers they start."""
 
 Command = list[str]
 

@@ -65,8 +65,8 @@ class Run(Protocol):
 class Backend(ABC):
     """Does jobs. One instance per process, used from one event loop, many `run`s at a time."""
 
+    #: Short, stable; in the admin, logs and metrics.
     name: ClassVar[str]
-    """Short, stable; in the admin, logs and metrics."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings

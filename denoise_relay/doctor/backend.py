@@ -20,8 +20,8 @@ from denoise_relay.doctor.findings import Finding, fail, ok, warn
 from denoise_relay.exceptions import ProtocolError, RelayError
 
 RATE = 48_000
+#: Seconds of work for a second of sound, above which nobody wants to wait.
 SLOW = 1.0
-"""Seconds of work for a second of sound, above which nobody wants to wait."""
 
 
 async def backend() -> Sequence[Finding]:

@@ -13,8 +13,8 @@ from denoise_relay.doctor.findings import Finding, fail, ok, warn
 from denoise_relay.pubsub.round_trip import round_trip
 
 ECHO_SECONDS = 5.0
+#: The pub/sub layer looks for messages of a new channel every 0.1 s; that is no slowness.
 SLOW_SECONDS = 0.5
-"""The pub/sub layer looks for messages of a new channel every 0.1 s; that is no slowness."""
 ALIAS = "default"
 
 

@@ -19,8 +19,8 @@ from denoise_relay.models import Job, media_storage
 
 REMEDY = "Is the storage (STORAGES, MEDIA_ROOT) there, and may we write to it?"
 GIB = 1024**3
+#: Times the largest upload that should be free.
 COMFORTABLE = 10
-"""Times the largest upload that should be free."""
 SAMPLE_JOBS = 20
 
 

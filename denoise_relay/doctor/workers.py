@@ -17,8 +17,8 @@ from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 from denoise_relay.models import Job
 
 REMEDY = "This needs the database: mend that first."
+#: Supervisors look every second: a job that waits longer waits for room, or for nobody.
 PATIENCE = timedelta(seconds=60)
-"""Supervisors look every second: a job that waits longer waits for room, or for nobody."""
 RECENTLY = timedelta(hours=1)
 ENOUGH_ENDED = 5
 

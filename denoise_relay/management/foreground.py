@@ -50,8 +50,8 @@ class Task:
         return bool(self.output or self.problem)
 
 
+#: Where the result of (source, job) goes.
 Target = Callable[[Path, Job], Path]
-"""Where the result of (source, job) goes."""
 
 
 async def run(

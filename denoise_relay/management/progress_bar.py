@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 BAR_WIDTH = 24
 NAME_WIDTH = 28
+#: Plain lines are written at each of these steps, not at each event.
 STEP_PERCENT = 10
-"""Plain lines are written at each of these steps, not at each event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

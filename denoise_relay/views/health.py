@@ -16,8 +16,8 @@ from denoise_relay.pubsub.round_trip import round_trip
 from denoise_relay.runtime import database, logs
 from denoise_relay.worker import embedded
 
+#: For each part, and all at once: probes come with a short patience of their own.
 ANSWER_SECONDS = 2.0
-"""For each part, and all at once: probes come with a short patience of their own."""
 
 
 async def live(request: HttpRequest) -> HttpResponse:

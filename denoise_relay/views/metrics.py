@@ -28,8 +28,8 @@ from denoise_relay.runtime import database, logs
 from denoise_relay.runtime import metrics as instruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Counting is one pass over an index: cheap, but nothing to repeat for each of many scrapers.
 CACHE_SECONDS = 5.0
-"""Counting is one pass over an index: cheap, but nothing to repeat for each of many scrapers."""
 DATABASE_SECONDS = 3.0
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 

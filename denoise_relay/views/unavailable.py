@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from denoise_relay.runtime import logs
 
 RETRY_AFTER_SECONDS = 5
+#: What Django raises for a database that cannot be reached, or that broke off.
 AWAY = (OperationalError, InterfaceError)
-"""What Django raises for a database that cannot be reached, or that broke off."""
 HEADERS = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
 
 Answer = Callable[[HttpRequest], HttpResponse]

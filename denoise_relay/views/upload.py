@@ -31,8 +31,8 @@ from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
 
 FIELD = "audio"
+#: Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them.
 PAGE_SIZE = 20
-"""Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

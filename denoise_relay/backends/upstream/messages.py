@@ -16,8 +16,8 @@ from denoise_relay.backends.upstream.errors import UnknownStage
 from denoise_relay.events import clean_pct, clean_text
 from denoise_relay.exceptions import ProtocolError
 
+#: Characters of a URL: signed ones are long, ten times this is an attack.
 URL_LIMIT = 8192
-"""Characters of a URL: signed ones are long, ten times this is an attack."""
 
 # An id becomes a path segment of our next request: "../" must not.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -22,8 +22,8 @@ from denoise_relay.management.progress_bar import ProgressBar
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs
 
+#: What shells expect of a command ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
-"""What shells expect of a command ended by Ctrl-C: 128 + SIGINT."""
 
 
 class Command(BaseCommand):

@@ -19,10 +19,10 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.worker.supervisor import Supervisor
 
+#: From the first signal to the end, whatever hangs: process managers kill after 10 s.
 STOP_SECONDS = 9.0
-"""From the first signal to the end, whatever hangs: process managers kill after 10 s."""
+#: After this long without health the process ends, for its manager to start it afresh.
 SICK_SECONDS = 60.0
-"""After this long without health the process ends, for its manager to start it afresh."""
 LOOK_SECONDS = 1.0
 
 

@@ -87,7 +87,8 @@ _FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
 _CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
-#: Beyond this a float counts no longer by ones, and no database column holds it.
+#: Largest integer up to which a float represents every integer exactly; no database column holds
+#: more.
 _LARGEST = 2**53
 
 

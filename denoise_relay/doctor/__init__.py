@@ -1,4 +1,5 @@
-"""What is wrong with this installation, and how to mend it: probes that talk to everything.
+"""`denoise_doctor`: finds out what is wrong with an installation, and says what to do.
 
-Each module holds probes of one subject; `examination` runs them with a time limit each.
+In: settings and every part that we talk to. Out: findings with remedies. Start at `run`; each
+other module has the diagnosis of one subject.
 """

@@ -29,7 +29,7 @@ async def backend() -> Sequence[Finding]:
     settings = relay_settings()
     found = backends.backend_class(settings)
     if issubclass(found, UpstreamBackend):
-        return [await _upstream(settings), *_intake()]
+        return [await _upstream(settings), *_validation()]
     if issubclass(found, LocalBackend):
         return [await _engine()]
     return [ok(f"{settings.BACKEND} is not ours: it was loaded, but not asked.")]
@@ -75,7 +75,7 @@ def _refusal(error: Refused, url: str) -> Finding:
             return fail(f"{url} answers with {error}.", "Is UPSTREAM_URL right, path included?")
 
 
-def _intake() -> Sequence[Finding]:
+def _validation() -> Sequence[Finding]:
     if engine.available():
         return []
     return [

@@ -1,4 +1,4 @@
-"""Does the channel layer carry messages between processes?"""
+"""The channel layer: does it carry messages between processes?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.findings import Finding, fail, ok, warn
 from denoise_relay.pubsub.round_trip import round_trip
 
-ECHO_SECONDS = 5.0
+ROUND_TRIP_SECONDS = 5.0
 #: The pub/sub layer looks for messages of a new channel every 0.1 s; that is no slowness.
 SLOW_SECONDS = 0.5
 ALIAS = "default"
@@ -36,7 +36,7 @@ async def layer() -> Sequence[Finding]:
     there = channel_layers.make_backend(ALIAS)
     name = type(here).__name__
     try:
-        took = await round_trip(here, there, ECHO_SECONDS)
+        took = await round_trip(here, there, ROUND_TRIP_SECONDS)
     except Exception as error:  # noqa: BLE001 - layers raise whatever their client raises
         return [
             fail(

@@ -1,4 +1,4 @@
-"""What can be known without asking anybody: the system checks, versions, limits."""
+"""What needs no connection: system checks and limits of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the database answer, quickly, with our tables, and with the same time as ours?"""
+"""The database: latency, migrations, clock, connections, and the mode of SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe has to say. Pure."""
+"""What a diagnosis finds, and what a diagnosis is. Pure."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def fail(text: str, remedy: str) -> Finding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Probe:
-    """One subject: how to look at it, and for how long at the most."""
+class Diagnosis:
+    """One subject: how to examine it, and in how many seconds at most."""
 
     subject: str
-    look: Callable[[], Awaitable[Sequence[Finding]]]
+    run: Callable[[], Awaitable[Sequence[Finding]]]
     seconds: float
-    #: What to do when it breaks in a way that nobody foresaw, or does not end.
+    #: What to do when it fails in an unexpected way, or takes too long.
     remedy: str

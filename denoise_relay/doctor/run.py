@@ -1,4 +1,4 @@
-"""Runs probes one after another, each within its time; one that fails does not stop others."""
+"""Runs diagnoses one after another, each within its time; one that fails does not stop others."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from django.conf import settings
 from django.db import connections
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Finding, Probe, fail
+from denoise_relay.doctor.findings import Diagnosis, Finding, fail
 
 T = TypeVar("T")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 
 
-async def examine(probes: Sequence[Probe]) -> AsyncIterator[tuple[str, Finding]]:
-    """Yield `(subject, finding)` as they come. Never raises for what a probe meets."""
-    for probe in probes:
-        for finding in await _look(probe):
+async def examine(diagnoses: Sequence[Diagnosis]) -> AsyncIterator[tuple[str, Finding]]:
+    """Yield `(subject, finding)` as they come. Failures of a diagnosis are findings, too."""
+    for diagnosis in diagnoses:
+        for finding in await _look(diagnosis):
             yield (
-                probe.subject,
-                replace(finding, text=_discreet(finding.text), remedy=_discreet(finding.remedy)),
+                diagnosis.subject,
+                replace(
+                    finding,
+                    text=_without_secrets(finding.text),
+                    remedy=_without_secrets(finding.remedy),
+                ),
             )
 
 
-async def _look(probe: Probe) -> Sequence[Finding]:
+async def _look(diagnosis: Diagnosis) -> Sequence[Finding]:
     try:
-        async with asyncio.timeout(probe.seconds):
-            return await probe.look()
+        async with asyncio.timeout(diagnosis.seconds):
+            return await diagnosis.run()
     except TimeoutError:
-        return [fail(f"No answer within {probe.seconds:g} s.", probe.remedy)]
+        return [fail(f"No answer within {diagnosis.seconds:g} s.", diagnosis.remedy)]
     except Exception as error:  # noqa: BLE001 - whatever breaks is a finding
-        return [_broken(error, probe.remedy)]
+        return [_broken(error, diagnosis.remedy)]
 
 
 def _broken(error: Exception, remedy: str) -> Finding:
@@ -44,7 +48,7 @@ def _broken(error: Exception, remedy: str) -> Finding:
 
 
 def collected(findings: Iterable[Finding], remedy: str) -> list[Finding]:
-    """All findings of a generator; when it breaks, those so far and what broke it."""
+    """All findings of a generator; when it raises, those so far and the exception as one more."""
     found: list[Finding] = []
     try:
         found.extend(findings)
@@ -54,33 +58,33 @@ def collected(findings: Iterable[Finding], remedy: str) -> list[Finding]:
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """Run blocking code in a thread that nobody has to wait for.
+    """Run blocking code in a thread that need not be waited for.
 
-    The usual executors are joined when Python ends, and a database that hangs would keep
-    the doctor from going home.
+    Python waits for the threads of the usual executors at its end, so that a database that
+    hangs would keep the command from ending.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
-    def tell(result: T | None, error: BaseException | None) -> None:
+    def settle(result: T | None, error: BaseException | None) -> None:
         if not outcome.done():
             outcome.set_exception(error) if error else outcome.set_result(result)  # type: ignore[arg-type]
 
     def run() -> None:
         try:
-            told: tuple[Any, BaseException | None] = (function(), None)
+            outcome_of: tuple[Any, BaseException | None] = (function(), None)
         except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
-            told = (None, error)
+            outcome_of = (None, error)
         finally:
             connections.close_all()
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, *told)
+            loop.call_soon_threadsafe(settle, *outcome_of)
 
     threading.Thread(target=run, name="denoise-doctor", daemon=True).start()
     return await outcome
 
 
-def _discreet(text: str) -> str:
+def _without_secrets(text: str) -> str:
     """The text on one line, without any secret: reports are mailed and pasted into issues."""
     for secret in _secrets():
         text = text.replace(secret, "***")
@@ -91,5 +95,5 @@ def _secrets() -> list[str]:
     relay = relay_settings()
     passwords = [str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()]
     found = {relay.API_KEY, relay.METRICS_TOKEN, settings.SECRET_KEY, *passwords}
-    # What is shorter is no secret, and its letters are in many words.
+    # A shorter text is no secret, and would be found in many words.
     return sorted((secret for secret in found if len(secret) >= 6), key=len, reverse=True)

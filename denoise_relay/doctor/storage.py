@@ -1,4 +1,4 @@
-"""Can recordings be stored, read and deleted, and is there room for more?"""
+"""The storage: can files be written, read and deleted, and is there room for more?"""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _missing(used: Storage) -> Iterator[Finding]:
     try:
         newest = list(Job.objects.order_by("-created_at", "-id")[:SAMPLE_JOBS])
     except DatabaseError:
-        return  # a probe of its own says so
+        return  # a diagnosis of its own says so
     names = [name for job in newest for name in (job.original.name, job.result.name) if name]
     gone = [name for name in names if not used.exists(name)]
     if gone:

@@ -1,4 +1,4 @@
-"""Is somebody at work: are queued jobs claimed, leases renewed, jobs done?"""
+"""The workers: are queued jobs claimed, and do jobs end well?"""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from denoise_relay.models import Job
 
 REMEDY = "This needs the database: mend that first."
 #: Supervisors look every second: a job that waits longer waits for room, or for nobody.
-PATIENCE = timedelta(seconds=60)
+WAITING_TOO_LONG = timedelta(seconds=60)
 RECENTLY = timedelta(hours=1)
 ENOUGH_ENDED = 5
 
 
 async def work() -> Sequence[Finding]:
-    """What the rows say about who works here."""
+    """What the rows of jobs and leases show about workers."""
     return await in_thread(lambda: collected(_findings(), REMEDY))
 
 
@@ -35,8 +35,8 @@ def _findings() -> Iterator[Finding]:
     held = active.exclude(pk__in=free.values("pk"))
     owners = sorted(set(held.values_list("lease_owner", flat=True)))
     running = held.count()
-    long_ago = timezone.now() - PATIENCE
-    # Handed back, or expired: either way somebody should have taken it long since.
+    long_ago = timezone.now() - WAITING_TOO_LONG
+    # Released or expired: in both cases a worker should have claimed it long ago.
     waiting = free.filter(
         Q(lease_until=None, created_at__lt=long_ago) | Q(lease_until__lt=long_ago)
     )

@@ -1,4 +1,4 @@
-"""Is this process alive, and ready for traffic? Plain, open to all, and without secrets."""
+"""Whether this process is alive, and ready for traffic: open to all, without secrets."""
 
 from __future__ import annotations
 
@@ -38,33 +38,34 @@ async def ready(request: HttpRequest) -> JsonResponse:
     )
 
 
-class _Question:
-    """Asks one part, once at a time, and waits no longer than it may.
+class _ReadinessCheck:
+    """Checks one part: one check at a time, with a time limit for each answer.
 
-    A question is kept beyond its time limit: probes come every few seconds, and must not
-    pile up in the threads, or on the locks, behind a part that hangs.
+    A check that takes longer goes on, and later requests wait for it: they come every few
+    seconds, and new checks would pile up in the threads, or on the locks, behind a part that
+    hangs.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[bool]]) -> None:
-        self._ask = ask
-        self._asking: asyncio.Task[bool] | None = None
+    def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:
+        self._check = check
+        self._checking: asyncio.Task[bool] | None = None
 
     async def answer(self) -> bool:
         loop = asyncio.get_running_loop()
-        asking = self._asking
-        if asking is None or asking.done() or asking.get_loop() is not loop:
+        running = self._checking
+        if running is None or running.done() or running.get_loop() is not loop:
             # A fresh context: the probe's request must not lend its thread to a late answer.
-            asking = self._asking = loop.create_task(
+            running = self._checking = loop.create_task(
                 self._run(), name="denoise-ready", context=contextvars.Context()
             )
-        done, _pending = await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
-        return bool(done) and asking.result()
+        done, _pending = await asyncio.wait({running}, timeout=ANSWER_SECONDS)
+        return bool(done) and running.result()
 
     async def _run(self) -> bool:
-        return await self._ask()
+        return await self._check()
 
 
-async def _ask_database() -> bool:
+async def _check_database() -> bool:
     """Ask in the event path's own threads, which is where a database must answer for us."""
     try:
         await database.call(_select_one)
@@ -78,7 +79,7 @@ async def _ask_database() -> bool:
     return True
 
 
-async def _ask_layer() -> bool:
+async def _check_layer() -> bool:
     """Send a message to ourselves through the layer, over the connections that viewers use."""
     layer = publisher.shared_layer()
     if layer is None:
@@ -95,8 +96,8 @@ async def _ask_layer() -> bool:
     return True
 
 
-_database = _Question(_ask_database)
-_layer = _Question(_ask_layer)
+_database = _ReadinessCheck(_check_database)
+_layer = _ReadinessCheck(_check_layer)
 
 
 def _select_one() -> None:

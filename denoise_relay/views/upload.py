@@ -1,4 +1,4 @@
-"""The pages people see, and the JSON that their scripts read.
+"""The upload page, and the JSON that its script reads.
 
 Views are asynchronous; templates are rendered in Django's database thread, because a
 site's own base template may touch `request.user` or anything else that is lazy.
@@ -36,8 +36,8 @@ PAGE_SIZE = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """One file that was not taken; `name` is empty when there was none."""
+class Rejection:
+    """A file that was not accepted; `name` is empty when no file was sent."""
 
     name: str
     code: str
@@ -45,11 +45,11 @@ class Refusal:
 
 
 @dataclass(kw_only=True, slots=True)
-class Batch:
-    """What became of the files of one form: each for itself, so that good ones are not lost."""
+class FormResult:
+    """What became of each file of one form: a bad one does not stop the others."""
 
     jobs: list[Job] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
 
 
 @cache_control(private=True, no_cache=True)
@@ -70,12 +70,12 @@ async def upload(request: HttpRequest) -> HttpResponse:
     files = await sync_to_async(_files, thread_sensitive=False)(request)
     if files:
         viewer = await access.with_visitor(request, viewer)
-    batch = await _receive(files, viewer)
+    result = await _receive(files, viewer)
     if "application/json" in request.headers.get("Accept", ""):
-        return _batch_json(batch)
-    if batch.refusals:
-        return await _upload_page(request, viewer, batch)
-    single = batch.jobs[0] if len(batch.jobs) == 1 else None
+        return _result_json(result)
+    if result.rejections:
+        return await _upload_page(request, viewer, result)
+    single = result.jobs[0] if len(result.jobs) == 1 else None
     target = ("denoise_relay:job", [single.pk]) if single else ("denoise_relay:upload", [])
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
 
@@ -87,29 +87,29 @@ def _upload_id(request: HttpRequest) -> str:
 async def _complete(viewer: Viewer, upload_id: str) -> HttpResponse:
     """Only scripts send in parts, so this is always JSON."""
     try:
-        return _batch_json(Batch(jobs=[await completion.complete(viewer, upload_id)]))
+        return _result_json(FormResult(jobs=[await completion.complete(viewer, upload_id)]))
     except UploadRejected as error:
-        refusal = Refusal(name="", code=error.code, message=str(error))
-        return _batch_json(Batch(refusals=[refusal]))
+        rejection = Rejection(name="", code=error.code, message=str(error))
+        return _result_json(FormResult(rejections=[rejection]))
     except CompletionError as error:
         return error.response()
 
 
-async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> Batch:
-    batch = Batch()
+async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> FormResult:
+    result = FormResult()
     if not files:
         message = _("Choose a recording first.")
-        batch.refusals.append(Refusal(name="", code="required", message=message))
-        return batch
+        result.rejections.append(Rejection(name="", code="required", message=message))
+        return result
     owner = viewer.logged_in_user
     visitor = "" if owner else viewer.visitor
     for file in files:
         try:
-            batch.jobs.append(await actions.asubmit(file, owner=owner, visitor=visitor))
+            result.jobs.append(await actions.asubmit(file, owner=owner, visitor=visitor))
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
-            batch.refusals.append(Refusal(name=name, code=error.code, message=str(error)))
-    return batch
+            result.rejections.append(Rejection(name=name, code=error.code, message=str(error)))
+    return result
 
 
 def _files(request: HttpRequest) -> Sequence[File[bytes]]:
@@ -119,16 +119,18 @@ def _files(request: HttpRequest) -> Sequence[File[bytes]]:
     return request.FILES.getlist(FIELD)
 
 
-def _batch_json(batch: Batch) -> JsonResponse:
-    errors = [{"code": r.code, "message": r.message, "file_name": r.name} for r in batch.refusals]
-    if not batch.jobs:
+def _result_json(result: FormResult) -> JsonResponse:
+    errors = [
+        {"code": r.code, "message": r.message, "file_name": r.name} for r in result.rejections
+    ]
+    if not result.jobs:
         return JsonResponse({"errors": errors}, status=400)
-    taken = [_taken(job) for job in batch.jobs]
-    body = taken[0] | ({"jobs": taken} if len(taken) > 1 else {})
+    jobs = [_job_json(job) for job in result.jobs]
+    body = jobs[0] | ({"jobs": jobs} if len(jobs) > 1 else {})
     return JsonResponse(body | ({"errors": errors} if errors else {}), status=201)
 
 
-def _taken(job: Job) -> dict[str, Any]:
+def _job_json(job: Job) -> dict[str, Any]:
     """A new job for a script: `url` is its page, `links` and `state` feed a live row."""
     links = presentation.links_of(job)
     return {
@@ -140,20 +142,20 @@ def _taken(job: Job) -> dict[str, Any]:
 
 
 async def _upload_page(
-    request: HttpRequest, viewer: Viewer, batch: Batch | None = None
+    request: HttpRequest, viewer: Viewer, result: FormResult | None = None
 ) -> HttpResponse:
-    return await sync_to_async(_render_upload)(request, viewer, batch or Batch())
+    return await sync_to_async(_render_upload)(request, viewer, result or FormResult())
 
 
-def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpResponse:
+def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> HttpResponse:
     page = Paginator(access.jobs_of(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
     settings = relay_settings()
     size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
     context = {
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
-        "refusals": batch.refusals,
-        "taken": batch.jobs,
+        "refusals": result.rejections,
+        "taken": result.jobs,
         "field": FIELD,
         "extensions": sorted(AUDIO) + sorted(VIDEO),
         "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
@@ -166,5 +168,5 @@ def _render_upload(request: HttpRequest, viewer: Viewer, batch: Batch) -> HttpRe
         "texts": presentation.upload_texts(size_limit),
         "blank": Job(),
     }
-    status = 400 if batch.refusals else 200
+    status = 400 if result.rejections else 200
     return render(request, "denoise_relay/upload.html", context, status=status)

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from denoise_relay.doctor.diagnoses import DIAGNOSES
 from denoise_relay.doctor.findings import Finding, Level
-from denoise_relay.doctor.probes import PROBES
 from denoise_relay.doctor.run import examine
 
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     async def _examine(self, *, quiet: bool) -> list[tuple[str, Finding]]:
         findings = []
-        async for subject, finding in examine(PROBES):
+        async for subject, finding in examine(DIAGNOSES):
             findings.append((subject, finding))
             if not quiet:
                 self._say(subject, finding)

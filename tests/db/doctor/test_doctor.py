@@ -27,8 +27,8 @@ from denoise_relay.doctor.backend import backend
 from denoise_relay.doctor.channel_layer import layer
 from denoise_relay.doctor.configuration import configuration, limits
 from denoise_relay.doctor.database import database
-from denoise_relay.doctor.findings import Finding, Level, Probe, fail, ok
-from denoise_relay.doctor.probes import PROBES
+from denoise_relay.doctor.diagnoses import DIAGNOSES
+from denoise_relay.doctor.findings import Diagnosis, Finding, Level, fail, ok
 from denoise_relay.doctor.run import examine, in_thread
 from denoise_relay.doctor.storage import storage
 from denoise_relay.doctor.workers import work
@@ -42,7 +42,7 @@ Look = Callable[[], Awaitable[Sequence[Finding]]]
 
 
 def found(look: Look) -> list[tuple[Level, str]]:
-    """Level and text of everything that a probe says."""
+    """Level and text of everything that a diagnosis says."""
     return [(finding.level, finding.text) for finding in asyncio.run(_gather(look))]
 
 
@@ -57,9 +57,9 @@ def worst(look: Look) -> Finding:
     return bad
 
 
-def examined(*probes: Probe) -> list[tuple[str, Finding]]:
+def examined(*diagnoses: Diagnosis) -> list[tuple[str, Finding]]:
     async def all_of_it() -> list[tuple[str, Finding]]:
-        return [pair async for pair in examine(probes)]
+        return [pair async for pair in examine(diagnoses)]
 
     return asyncio.run(all_of_it())
 
@@ -81,12 +81,12 @@ async def _works() -> Sequence[Finding]:
 
 
 def test_probe_that_breaks_or_hangs_stops_no_other() -> None:
-    probes = [
-        Probe(subject="broken", look=_breaks, seconds=5, remedy="Mend it."),
-        Probe(subject="hanging", look=_hangs, seconds=0.05, remedy="Shake it."),
-        Probe(subject="fine", look=_works, seconds=5, remedy="None."),
+    diagnoses = [
+        Diagnosis(subject="broken", run=_breaks, seconds=5, remedy="Mend it."),
+        Diagnosis(subject="hanging", run=_hangs, seconds=0.05, remedy="Shake it."),
+        Diagnosis(subject="fine", run=_works, seconds=5, remedy="None."),
     ]
-    assert examined(*probes) == [
+    assert examined(*diagnoses) == [
         ("broken", fail("ZeroDivisionError: of all things", "Mend it.")),
         ("hanging", fail("No answer within 0.05 s.", "Shake it.")),
         ("fine", ok("Fine.")),
@@ -99,8 +99,8 @@ def test_thread_that_hangs_keeps_nobody() -> None:
     async def look() -> Sequence[Finding]:
         return await in_thread(lambda: [ok(str(never.wait(20)))])
 
-    probe = Probe(subject="hanging", look=look, seconds=0.05, remedy="Shake it.")
-    assert examined(probe) == [("hanging", fail("No answer within 0.05 s.", "Shake it."))]
+    diagnosis = Diagnosis(subject="hanging", run=look, seconds=0.05, remedy="Shake it.")
+    assert examined(diagnosis) == [("hanging", fail("No answer within 0.05 s.", "Shake it."))]
     (thread,) = [t for t in threading.enumerate() if t.name == "denoise-doctor"]
     assert thread.daemon, "Python would wait for it at its end"
     never.set()
@@ -116,7 +116,7 @@ def test_no_secret_gets_out(settings: Settings) -> None:
             "the-api-key the-token\nthe-secret-key redis://:hunter2@h:1/0 postgres://u:p@h/d"
         )
 
-    ((_, finding),) = examined(Probe(subject="x", look=blabs, seconds=5, remedy="Hush."))
+    ((_, finding),) = examined(Diagnosis(subject="x", run=blabs, seconds=5, remedy="Hush."))
     assert finding.text == "RuntimeError: *** *** *** redis://***@h:1/0 postgres://***@h/d"
 
 
@@ -433,7 +433,7 @@ def test_command_says_it_for_people_and_for_programs(settings: Settings, media: 
     assert report["ok"] is True
     assert [finding["subject"] for finding in report["findings"]] == sorted(
         (finding["subject"] for finding in report["findings"]),
-        key=[probe.subject for probe in PROBES].index,
+        key=[diagnosis.subject for diagnosis in DIAGNOSES].index,
     )
 
 

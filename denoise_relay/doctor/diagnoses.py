@@ -1,4 +1,4 @@
-"""All probes, in the order in which one depends on another."""
+"""All diagnoses, in the order in which one depends on another."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from denoise_relay.doctor import database, storage, workers
 from denoise_relay.doctor.backend import backend
 from denoise_relay.doctor.channel_layer import layer
 from denoise_relay.doctor.configuration import configuration, limits
-from denoise_relay.doctor.findings import Probe
+from denoise_relay.doctor.findings import Diagnosis
 
-PROBES: Final = (
-    Probe(
+DIAGNOSES: Final = (
+    Diagnosis(
         subject="configuration",
-        look=configuration,
+        run=configuration,
         seconds=10,
         remedy="Run `python manage.py check` and mend what it says.",
     ),
-    Probe(
-        subject="limits", look=limits, seconds=5, remedy="This system tells no limits; skip this."
+    Diagnosis(
+        subject="limits", run=limits, seconds=5, remedy="This system tells no limits; skip this."
     ),
-    Probe(
+    Diagnosis(
         subject="database",
-        look=database.database,
+        run=database.database,
         seconds=10,
         remedy=database.REMEDY,
     ),
-    Probe(
+    Diagnosis(
         subject="channel layer",
-        look=layer,
+        run=layer,
         seconds=15,
         remedy="Is the server of CHANNEL_LAYERS running, and is channels_redis installed?",
     ),
-    Probe(
+    Diagnosis(
         subject="storage",
-        look=storage.storage,
+        run=storage.storage,
         seconds=20,
         remedy=storage.REMEDY,
     ),
-    Probe(
+    Diagnosis(
         subject="backend",
-        look=backend,
+        run=backend,
         seconds=60,
         remedy="Look at BACKEND, UPSTREAM_URL and API_KEY.",
     ),
-    Probe(
+    Diagnosis(
         subject="work",
-        look=workers.work,
+        run=workers.work,
         seconds=10,
         remedy=workers.REMEDY,
     ),

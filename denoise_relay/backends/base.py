@@ -52,7 +52,7 @@ class Run(Protocol):
 
     def report(self, pct: float, message: str) -> None:
         """Tell how far the work is. Cheap, never blocks, may be called at any rate: the
-        recorder keeps the latest. A falling `pct` is shown as the highest so far."""
+        journal writer keeps the latest. A falling `pct` is shown as the highest so far."""
 
     async def submitting(self) -> int:
         """Commit the intent to submit, as a new attempt, and return its number (1, 2…).

@@ -81,7 +81,7 @@ def _validation() -> Sequence[Finding]:
     return [
         warn(
             "The engine is not installed: uploads are judged by size and ending only.",
-            'For a look inside them at the door: pip install "denoise-relay[local]"',
+            'To have their content checked, too: pip install "denoise-relay[local]"',
         )
     ]
 

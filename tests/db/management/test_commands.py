@@ -70,7 +70,7 @@ def shell(
     settings: Settings, tmp_path: Path, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder to work in, and a quick backend run by the command itself."""
-    monkeypatch.setattr(engine, "available", lambda: False)  # the door judges names only
+    monkeypatch.setattr(engine, "available", lambda: False)  # only names are checked
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.DENOISE_RELAY = {
         "BACKEND": "tests.db.scripted_backends.QuickBackend",

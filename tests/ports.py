@@ -1,8 +1,9 @@
-"""Ports for servers that tests start.
+"""Free ports for servers that tests start.
 
-Asking the kernel for any free port is a race: it hands out the same range to outgoing
-connections, and to the other worker of the run. So each worker walks through a range of
-its own, below the kernel's (32768 and up on Linux), and takes no port twice in a row.
+A port that the kernel chooses may be taken again before the server binds it: the kernel hands
+out the same range to outgoing connections and to the other pytest workers. So each worker
+walks through a range of its own, below the kernel's (32768 and up on Linux), and takes no port
+twice in a row.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import itertools
 import os
 import socket
 
+#: The first range, how many there are, and the ports in each.
 LOWEST, WORKERS, EACH = 12_000, 8, 2_500
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw7").removeprefix("gw")) % WORKERS
 _start = LOWEST + _worker * EACH
-# From a place that differs from run to run: what the last one used may be closing still.
+# The first port differs from run to run: those of the last run may still be closing.
 _offsets = itertools.count(os.getpid() * 37 % EACH)
 
 
 def free_row(length: int) -> int:
-    """A port that is free together with the next ones, `length` in all."""
+    """The first of `length` consecutive ports that are free now."""
     for _ in range(EACH):
         offset = next(_offsets) % (EACH - length)
         with contextlib.ExitStack() as sockets, contextlib.suppress(OSError):

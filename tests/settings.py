@@ -1,7 +1,7 @@
-"""Settings of the test suite: the app as a site would install it, without the demo's shell.
+"""Settings of the test suite: the app as a site installs it, without the demo project's extras.
 
-SQLite in a file, because threads share it, or the server that TEST_DATABASE_URL names
-(`scripts/with-postgres` starts one).
+The database is an SQLite file, because threads share it, or the server that TEST_DATABASE_URL
+names (`scripts/with-postgres` starts one).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from project import databases
 
-# Own to this process, so that two runs, or two workers of one, never meet.
+# One per process, so that two runs, or two workers of one run, share no file.
 WORKSPACE = Path(tempfile.mkdtemp(prefix="denoise-relay-tests-"))
 atexit.register(shutil.rmtree, WORKSPACE, ignore_errors=True)
 

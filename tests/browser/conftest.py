@@ -1,4 +1,4 @@
-"""One site, one upstream and one Chromium for the session; each test has its own visitors.
+"""One site, one upstream and one Chromium for the session; each test has pages of its own.
 
 The browser and the upstream live on one loop, so every module of this tier says
 `asyncio(loop_scope="session")`.
@@ -18,10 +18,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.site import SiteProcess
-from tests.browser.upstream import PacedUpstream
-from tests.browser.visitor import RECORDER, Visitor
+from tests.browser.site_page import RECORD_PERCENTAGES, SitePage
 from tests.live.recordings import tone_in_noise
+from tests.processes import WebProcess
+from tests.sites import Site
+from tests.upstreams import SteppedUpstream
 from tests.waiting import eventually
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -37,29 +38,52 @@ ARGUMENTS = [
 ]
 RECORDING_SECONDS = 12
 
-Visit = Callable[..., Awaitable[Visitor]]
+NewPage = Callable[..., Awaitable[SitePage]]
+
+
+@dataclass(frozen=True)
+class DoneJob:
+    """A job that has ended well: the path of its page, and its owner's cookies."""
+
+    path: str
+    cookies: list[Any]
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "a talk.wav"
+    path.write_bytes(tone_in_noise(RECORDING_SECONDS, rate=8_000))
+    return path
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def paced() -> AsyncIterator[PacedUpstream]:
-    async with PacedUpstream() as upstream:
-        upstream.result = tone_in_noise(RECORDING_SECONDS, rate=8_000)
+async def session_upstream(recording: Path) -> AsyncIterator[SteppedUpstream]:
+    async with SteppedUpstream() as upstream:
+        upstream.result = recording.read_bytes()
         yield upstream
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def upstream(paced: PacedUpstream) -> AsyncIterator[PacedUpstream]:
+async def upstream(session_upstream: SteppedUpstream) -> AsyncIterator[SteppedUpstream]:
     """Set `limit` below 100 to make jobs wait; they go on when the test is over."""
-    yield paced
-    paced.limit = 100
+    yield session_upstream
+    session_upstream.limit = 100
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def site(
-    paced: PacedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SiteProcess]:
-    with SiteProcess(tmp_path_factory.mktemp("site"), paced) as process:
-        yield process
+async def web(
+    session_upstream: SteppedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[WebProcess]:
+    """The demo project's site under Daphne, with the embedded worker."""
+    with Site(
+        tmp_path_factory.mktemp("site"),
+        DEBUG="1",  # static files without collectstatic
+        DENOISE_RELAY_BACKEND="upstream",
+        DENOISE_RELAY_UPSTREAM_URL=session_upstream.url,
+        DENOISE_RELAY_API_KEY=session_upstream.key,
+        DENOISE_RELAY_ALLOWED_RESULT_HOSTS=session_upstream.netloc,
+    ) as site:
+        yield site.serve().wait_until_ready()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -74,52 +98,50 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(site: SiteProcess, chromium: Browser) -> AsyncIterator[Visit]:
-    """Make visitors; `visit(locale="ar")` takes what Playwright's `new_context` takes, and
-    `base`, the site to visit. At the end none may have met a problem."""
-    visitors: list[Visitor] = []
+async def new_page(
+    web: WebProcess, chromium: Browser, upstream: SteppedUpstream
+) -> AsyncIterator[NewPage]:
+    """Open a page for a new person; `new_page(locale="ar")` takes the options of Playwright's
+    `new_context`, the address of a site as `base`, and the job whose owner it is as `owner_of`.
+    At the end no page may have had a problem."""
+    pages: list[SitePage] = []
 
-    async def arrive(*, base: str = site.url, **options: Any) -> Visitor:
+    async def open_page(
+        *, base: str = web.url, owner_of: DoneJob | None = None, **options: Any
+    ) -> SitePage:
         context = await chromium.new_context(**{"locale": "en-GB", **options})
         context.set_default_timeout(15_000)
-        await context.add_init_script(RECORDER)
-        visitor = Visitor(context, await context.new_page(), base)
-        visitors.append(visitor)
-        return visitor
+        await context.add_init_script(RECORD_PERCENTAGES)
+        if owner_of is not None:
+            await context.add_cookies(owner_of.cookies)
+        pages.append(SitePage(context, await context.new_page(), base))
+        return pages[-1]
 
-    yield arrive
-    problems = [problem for visitor in visitors for problem in visitor.problems]
-    for visitor in visitors:
-        await visitor.context.close()
+    yield open_page
+    problems = [problem for page in pages for problem in page.problems]
+    for page in pages:
+        await page.context.close()
     assert problems == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(visit: Visit, upstream: PacedUpstream) -> Visitor:
-    return await visit()
+async def page(new_page: NewPage) -> SitePage:
+    return await new_page()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def plain(visit: Visit, upstream: PacedUpstream) -> Visitor:
-    """Somebody without JavaScript."""
-    return await visit(java_script_enabled=False)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job that is done: the path of its page, and its visitor's cookies."""
-
-    path: str
-    cookies: list[Any]
+async def plain_page(new_page: NewPage) -> SitePage:
+    """A page without JavaScript."""
+    return await new_page(java_script_enabled=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def finished(site: SiteProcess, recording: Path) -> Finished:
-    """Made without a browser, once."""
-    async with httpx.AsyncClient(base_url=site.url, trust_env=False, timeout=20) as person:
-        form = await person.get("/")
+async def done_job(web: WebProcess, recording: Path) -> DoneJob:
+    """Made once, without a browser."""
+    async with httpx.AsyncClient(base_url=web.url, trust_env=False, timeout=20) as client:
+        form = await client.get("/")
         token = form.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        answer = await person.post(
+        answer = await client.post(
             "/",
             data={"csrfmiddlewaretoken": token},
             files={"audio": (recording.name, recording.read_bytes(), "audio/wav")},
@@ -127,20 +149,13 @@ async def finished(site: SiteProcess, recording: Path) -> Finished:
         )
         path: str = answer.json()["url"]
 
-        async def done() -> bool:
-            status = (await person.get(f"{path}status/")).json()
+        async def is_done() -> bool:
+            status = (await client.get(f"{path}status/")).json()
             return bool(status["stage"] == "done")
 
-        await eventually(done, within=30)
+        await eventually(is_done, within=30)
         cookies: list[Any] = [
-            {"name": cookie.name, "value": cookie.value or "", "url": site.url}
-            for cookie in person.cookies.jar
+            {"name": cookie.name, "value": cookie.value or "", "url": web.url}
+            for cookie in client.cookies.jar
         ]
-    return Finished(path, cookies)
-
-
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recordings") / "a talk.wav"
-    path.write_bytes(tone_in_noise(RECORDING_SECONDS, rate=8_000))
-    return path
+    return DoneJob(path, cookies)

@@ -1,14 +1,13 @@
-"""The whole demo, as a newcomer meets it: two sites, the real engine, the sample."""
+"""The demo in a browser: two sites, the real engine, the sample."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import NewPage
 from tests.live.demo_process import DemoProcess
 
 pytestmark = [
@@ -18,26 +17,18 @@ pytestmark = [
 ]
 
 
-async def test_the_noisy_sample(visit: Visit, tmp_path: Path) -> None:
+async def test_the_noisy_sample(new_page: NewPage, tmp_path: Path) -> None:
     with DemoProcess(tmp_path / "state") as demo:
-        visitor = await visit(base=demo.ready().url)
-        await visitor.open()
-        await visitor.page.get_by_role("button", name="Try a noisy sample").click()
-        await visitor.on_job_page()
-        loads = visitor.loads
-        await visitor.page.wait_for_function(
-            "() => document.querySelector('denoise-job').dataset.stage === 'done'", timeout=60_000
-        )
-        seen = await visitor.seen()
-        assert len({pct for pct in seen if 0 < pct < 100}) >= 3, seen
-        assert all(before < after for before, after in pairwise(seen)), seen
-        assert visitor.loads == loads
-        await visitor.page.get_by_role("button", name="Play").click()
-        await visitor.page.wait_for_function(
-            "() => document.querySelector('audio[data-source=denoised]').currentTime > 0.3"
-        )
-        lengths = await visitor.page.eval_on_selector_all(
-            "audio", "all => all.map(a => a.duration)"
-        )
+        page = await new_page(base=demo.ready().url)
+        await page.goto()
+        await page.button("Try a noisy sample").click()
+        await page.wait_for_job_page()
+        loads = page.loads
+        await page.wait_for_stage("done", within_ms=60_000)
+        await page.expect_rising_percentages()
+        assert page.loads == loads
+        await page.button("Play").click()
+        await page.wait_for_playback(0.3)
+        lengths = await page.tab.eval_on_selector_all("audio", "all => all.map(a => a.duration)")
         assert abs(lengths[0] - lengths[1]) < 0.1, "before and after do not line up"
-        await expect(visitor.page.get_by_role("button", name="Pause")).to_be_visible()
+        await expect(page.button("Pause")).to_be_visible()

@@ -1,12 +1,12 @@
 """A cluster under test: web processes and workers on real servers, jobs, and their rows.
 
     async def test_something(cluster):
-        web, worker = cluster.web(), cluster.worker()
+        web = cluster.start()
         job = await cluster.upload(web)
-        async with cluster.watching(job) as viewer: ...
+        async with cluster.watching(job) as (viewer,): ...
 
-`finish` is what each scenario ends with: every job terminal, one upstream job for each,
-a journal without holes, viewers who all saw the same, and no traceback anywhere.
+Each scenario ends with `finish`: every job is terminal, with one upstream job and a journal
+without gaps; all viewers received the same frames; no process logged a traceback.
 """
 
 from __future__ import annotations
@@ -14,32 +14,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
-import os
-import re
 import shutil
-import time
-import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.live.processes import START_SECONDS, Process
-from tests.live.servers import Postgres, Valkey
-from tests.live.upstream import LiveUpstream
-from tests.live.viewers import Ledger, Viewer
-from tests.ports import free_port
-from tests.waiting import eventually, wait_for
+from tests.live.cluster_processes import ClusterProcesses
+from tests.live.cluster_rows import JobRows
+from tests.live.recordings import SHORT
+from tests.live.state_servers import Postgres, Valkey
+from tests.live.viewers import FrameLog, Viewer
+from tests.processes import Process, WebProcess
+from tests.sites import sqlite_rows
+from tests.upstreams import TimedUpstream
+from tests.waiting import eventually
 
-KEY = "dr_live-tests-only"
+#: Stored by `migrate`.
+API_KEY = "dr_live-tests-only"
 DATABASE = "live"
 LEASE_SECONDS = 3.0
 POSITION_CHECK_SECONDS = 1.0
-WORKING = "jobs at a time"
-TERMINAL = ("done", "error", "canceled")
-PACE = {
+#: Shorter than the defaults, so that tests need not wait for long.
+TIMEOUTS = {
     "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
     "UPSTREAM_SILENCE_SECONDS": "3",
     "SUBMISSION_GRACE_SECONDS": "2",
@@ -47,49 +45,16 @@ PACE = {
 }
 
 
-class Web(Process):
-    """A web process and its port."""
-
-    def __init__(self, name: str, port: int, env: dict[str, str], log: Path) -> None:
-        self.port = port
-        args = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "project.asgi:application"]
-        super().__init__(name, args, env, log)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def socket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws/denoise/"
-
-    def answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/healthz/live", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def ready(self) -> None:
-        wait_for(lambda: self.answers() or not self.running, within=START_SECONDS)
-        assert self.running, self.text
-
-
-class Cluster:
-    """Everything one scenario needs; `close` ends what it started."""
+class Cluster(ClusterProcesses, JobRows):
+    """Everything that one scenario needs; `close` stops what it started."""
 
     def __init__(
-        self, folder: Path, upstream: LiveUpstream, *, database_url: str, redis_url: str = ""
+        self, folder: Path, upstream: TimedUpstream, *, database_url: str, redis_url: str = ""
     ) -> None:
         self.upstream = upstream
-        self.ledger = Ledger()
-        self.webs: list[Web] = []
-        self.workers: list[Process] = []
+        self.frames = FrameLog()
         self.jobs: list[str] = []
-        #: How many submissions a job may have cost; 1 unless the scenario says otherwise.
-        self.submits_allowed: dict[str, int] = {}
-        self._folder = folder
-        self._started = 0
-        self.environ = {
+        environ = {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "MEDIA_ROOT": str(folder / "media"),
@@ -100,86 +65,35 @@ class Cluster:
             "DENOISE_RELAY_API_KEY": upstream.key,
             "DENOISE_RELAY_ALLOWED_RESULT_HOSTS": upstream.netloc,
             "DENOISE_RELAY_WORKER": "external",
-            **{f"DENOISE_RELAY_{name}": value for name, value in PACE.items()},
+            **{f"DENOISE_RELAY_{name}": value for name, value in TIMEOUTS.items()},
         }
-
-    # Processes
-
-    def web(self, port: int | None = None, *, wait: bool = True, **environ: str) -> Web:
-        """Start a web process; `environ` overrides, with `DENOISE_RELAY_` left out."""
-        name, log = self._place("web")
-        web = Web(name, port or free_port(), self._env(environ), log)
-        self.webs.append(web)
-        if wait:
-            web.ready()
-        return web
-
-    def worker(self, *, wait: bool = True, **environ: str) -> Process:
-        name, log = self._place("worker")
-        worker = Process(name, ["manage.py", "denoise_worker"], self._env(environ), log)
-        self.workers.append(worker)
-        if wait:
-            worker.said(WORKING)
-        return worker
-
-    def manage(self, *args: str) -> str:
-        """Run a management command to its end; return what it printed."""
-        name, log = self._place("manage")
-        process = Process(name, ["manage.py", *args], self._env({}), log)
-        assert process.ended(60) == 0, process.text
-        return process.text
-
-    def processes(self) -> list[Process]:
-        return [*self.webs, *self.workers]
-
-    def close(self) -> None:
-        """End every process; those that still run must end well."""
-        failures = []
-        for process in self.processes():
-            try:
-                process.end()
-            except AssertionError as error:
-                failures.append(str(error))
-        assert not failures, failures
-
-    def logs(self) -> str:
-        return "\n".join(f"--- {p.name} ({p.pid})\n{p.text}" for p in self.processes())
-
-    def _place(self, kind: str) -> tuple[str, Path]:
-        self._started += 1
-        name = f"{kind}{self._started}"
-        return name, self._folder / f"{name}.log"
-
-    def _env(self, overrides: dict[str, str]) -> dict[str, str]:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if name != "DJANGO_SETTINGS_MODULE" and not name.startswith("DENOISE_RELAY_")
-        }
-        named = {
-            name if name.isupper() and name in _PLAIN else f"DENOISE_RELAY_{name}": value
-            for name, value in overrides.items()
-        }
-        return inherited | self.environ | named
+        super().__init__(folder, environ)
 
     # Jobs
 
-    async def upload(self, web: Web, recording: bytes | None = None) -> str:
-        """Bring a file through the API; return the job's id."""
+    async def upload(self, web: WebProcess, recording: bytes = SHORT) -> str:
+        """Send a file to the API; return the job's id."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             answer = await client.post(
                 f"{web.url}/api/v1/denoise",
-                headers={"x-api-key": KEY},
-                files={"audio": ("recording.wav", recording or SHORT, "audio/wav")},
+                headers={"x-api-key": API_KEY},
+                files={"audio": ("recording.wav", recording, "audio/wav")},
             )
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}\n{self.logs()}"
         job: str = answer.json()["denoiseId"]
         self.jobs.append(job)
         return job
 
-    async def uploads(self, web: Web, count: int) -> list[str]:
+    async def uploads(self, web: WebProcess, count: int) -> list[str]:
         """Several at a time."""
         return list(await asyncio.gather(*(self.upload(web) for _ in range(count))))
+
+    def copy_job(self, job: str, copies: int) -> list[str]:
+        made = super().copy_job(job, copies)
+        self.jobs += made
+        return made
+
+    # Viewers
 
     @contextlib.asynccontextmanager
     async def watching(
@@ -187,17 +101,17 @@ class Cluster:
         *jobs: str,
         viewers: int = 1,
         kind: str = "socket",
-        webs: list[Web] | None = None,
-        headers: dict[str, str] | None = None,
+        webs: list[WebProcess] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[list[Viewer]]:
-        """Viewers of each job, who come back until they have seen its end. They choose among
-        `webs`, which may change meanwhile."""
+        """Viewers of each job, who reconnect until they have seen its end. They choose among
+        `webs` (all, by default), which may change meanwhile."""
         watchers = [
             Viewer(
                 job,
-                ledger=self.ledger,
-                urls=lambda: [w.url for w in (self.webs if webs is None else webs)],
-                headers=headers or {"x-api-key": KEY},
+                frames=self.frames,
+                urls=lambda: [web.url for web in (self.webs if webs is None else webs)],
+                headers=headers or {"x-api-key": API_KEY},
                 kind=kind,
             )
             for job in jobs
@@ -210,17 +124,18 @@ class Cluster:
         finally:
             await asyncio.gather(*(watcher.stop() for watcher in watchers))
 
-    # Rows, past everything of ours
+    @contextlib.asynccontextmanager
+    async def watching_both(
+        self, *jobs: str, sockets: int = 1, streams: int = 1, **options: Any
+    ) -> AsyncIterator[tuple[list[Viewer], list[Viewer]]]:
+        """Viewers on WebSockets and viewers on SSE of each job; `options` as for `watching`."""
+        async with (
+            self.watching(*jobs, viewers=sockets, **options) as on_sockets,
+            self.watching(*jobs, viewers=streams, kind="sse", **options) as on_streams,
+        ):
+            yield on_sockets, on_streams
 
-    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
-    def job(self, job: str) -> dict[str, Any]:
-        (row,) = self.rows("SELECT * FROM denoise_relay_job WHERE id = %s", job)
-        return row
-
-    def journal(self, job: str) -> list[dict[str, Any]]:
-        return self.rows("SELECT * FROM denoise_relay_event WHERE job_id = %s ORDER BY seq", job)
+    # Leases
 
     def owner(self, job: str) -> Process | None:
         """The process that holds the job's lease."""
@@ -238,29 +153,10 @@ class Cluster:
         assert found is not None
         return found
 
-    async def reached(self, job: str, *, seq: int = 0, pct: float = 0.0, status: str = "") -> None:
-        """Wait until a job has come this far, or ended."""
-
-        def there() -> bool:
-            row = self.job(job)
-            return row["status"] in TERMINAL or (
-                row["seq"] >= seq and row["pct"] >= pct and status in ("", row["status"])
-            )
-
-        await eventually(there, within=20)
-
-    async def all_ended(self, within: float = 30.0) -> None:
-        """Wait until no job is active."""
-        marks = ", ".join(f"'{status}'" for status in TERMINAL)
-        count = f"SELECT count(*) AS n FROM denoise_relay_job WHERE status NOT IN ({marks})"
-        try:
-            await eventually(lambda: self.rows(count)[0]["n"] == 0, within=within)
-        except TimeoutError:
-            jobs = self.rows("SELECT id, status, seq, lease_owner, epoch FROM denoise_relay_job")
-            raise AssertionError(f"jobs without an end: {jobs}\n{self.logs()}") from None
+    # The end of a scenario
 
     async def finish(self, *, within: float = 30.0, status: str = "done") -> None:
-        """What every scenario ends with."""
+        """Wait until all jobs have ended, and check what must hold after every scenario."""
         await self.all_ended(within)
         submits = self.upstream.submits()
         for job in self.jobs:
@@ -271,42 +167,33 @@ class Cluster:
             assert terminal == [row["seq"]], journal
             pcts = [event["pct"] for event in journal]
             assert pcts == sorted(pcts), pcts
-            assert submits[job] <= self.submits_allowed.get(job, 1), submits
-            self.ledger.check(job, journal)
+            assert submits[job] <= 1, submits
+            self.frames.check(job, journal)
         if status == "done":
             assert {job: submits[job] > 0 for job in self.jobs} == dict.fromkeys(self.jobs, True)
         self.no_tracebacks()
 
-    def no_tracebacks(self) -> None:
-        for process in self.processes():
-            # channels_redis reports its lost connection so, once a second, and goes on.
-            text = _RECEIVE_TASK.sub("", process.text)
-            assert "Traceback" not in text, f"{process.name}:\n{text}"
-
     # Setting up
 
     def migrate(self) -> None:
+        """Make the tables, and the API key that `upload` uses."""
         self.manage("migrate", "--verbosity", "0")
-
-    def let_in(self) -> None:
-        """Make the API key that `upload` uses."""
-        digest = hashlib.sha256(KEY.encode()).hexdigest()
         self.rows(
             "INSERT INTO denoise_relay_apikey (name, digest, created_at) VALUES "
             "('live', %s, CURRENT_TIMESTAMP) RETURNING id",
-            digest,
+            hashlib.sha256(API_KEY.encode()).hexdigest(),
         )
 
     def clear(self) -> None:
-        """Leave no job behind for the next scenario."""
-        shutil.rmtree(self._folder / "media", ignore_errors=True)
+        """Delete the jobs, for the next scenario."""
+        shutil.rmtree(self.folder / "media", ignore_errors=True)
 
 
 class PostgresCluster(Cluster):
     """On PostgreSQL and Valkey."""
 
     def __init__(
-        self, folder: Path, upstream: LiveUpstream, postgres: Postgres, valkey: Valkey
+        self, folder: Path, upstream: TimedUpstream, postgres: Postgres, valkey: Valkey
     ) -> None:
         self.postgres = postgres
         self.valkey = valkey
@@ -321,7 +208,7 @@ class PostgresCluster(Cluster):
 
     @contextlib.contextmanager
     def locked(self, table: str = "denoise_relay_job") -> Iterator[None]:
-        """Nobody writes to a table meanwhile: commits wait."""
+        """A lock on a table: until the end of the block, commits that write to it wait."""
         with self.postgres.connect(DATABASE) as connection, connection.transaction():
             connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
             yield
@@ -332,62 +219,16 @@ class PostgresCluster(Cluster):
 
 
 class SqliteCluster(Cluster):
-    """On SQLite and no channel layer: one machine, a web process with the embedded worker."""
+    """On SQLite and without a channel layer: processes of one machine that share a file."""
 
-    def __init__(self, folder: Path, upstream: LiveUpstream, valkey: Valkey | None = None) -> None:
+    def __init__(self, folder: Path, upstream: TimedUpstream) -> None:
         self.path = folder / "db.sqlite3"
-        super().__init__(
-            folder,
-            upstream,
-            database_url=f"sqlite:///{self.path}",
-            redis_url=valkey.url if valkey else "",
-        )
+        super().__init__(folder, upstream, database_url=f"sqlite:///{self.path}")
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        import sqlite3
-
-        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as connection:
-            connection.row_factory = sqlite3.Row
-            plain = [
-                v.replace("-", "") if isinstance(v, str) and len(v) == 36 else v for v in values
-            ]
-            found = connection.execute(query.replace("%s", "?"), plain).fetchall()
-            connection.commit()
-            return [dict(row) for row in found]
+        return sqlite_rows(self.path, query, *values)
 
 
-def silence(seconds: float) -> bytes:
-    """A WAV with nothing in it: mono, 48 kHz, 16 bits."""
-    whole = io.BytesIO()
-    with wave.open(whole, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(bytes(2 * int(48_000 * seconds)))
-    return whole.getvalue()
-
-
-SHORT = silence(0.5)
-_RECEIVE_TASK = re.compile(
-    r"^[^\n]*channels_redis\.pubsub: Unexpected exception in receive task\n"
-    r".*?(?=^\S+ \S+ [A-Z]+ |\Z)",
-    re.MULTILINE | re.DOTALL,
-)
-_PLAIN = {
-    "DATABASE_URL",
-    "REDIS_URL",
-    "MEDIA_ROOT",
-    "DEBUG",
-    "DJANGO_SETTINGS_MODULE",
-    "PYTHONPATH",
-}
-
-
-def measured(what: str, seconds: float) -> None:
-    """Show a figure (with `pytest -s`): docs/guarantees.md quotes them."""
+def report(what: str, seconds: float) -> None:
+    """Show a figure (with `pytest -s`); docs/guarantees.md quotes them."""
     print(f"\n{what}: {seconds:.2f} s")  # noqa: T201
-
-
-def elapsed_since(moment: float) -> float:
-    """Seconds since a `time.monotonic()`."""
-    return time.monotonic() - moment

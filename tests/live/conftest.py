@@ -1,4 +1,4 @@
-"""Servers for the fault scenarios: one PostgreSQL, one Valkey, one upstream for the session."""
+"""PostgreSQL, Valkey and an upstream for the whole session; a cluster or site for each test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.live.cluster import DATABASE, PostgresCluster, SqliteCluster
-from tests.live.servers import Postgres, Valkey
-from tests.live.upstream import LiveUpstream
+from tests.live.state_servers import Postgres, Valkey
+from tests.live.tcp_proxy import TcpProxy
+from tests.sites import Site
+from tests.upstreams import TimedUpstream
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +21,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         with server.connect() as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}".encode())
         folder = tmp_path_factory.mktemp("migrate")
-        with LiveUpstream() as upstream, Valkey() as valkey:
+        with TimedUpstream() as upstream, Valkey() as valkey:
             cluster = PostgresCluster(folder, upstream, server, valkey)
             cluster.migrate()
-            cluster.let_in()
         yield server
 
 
@@ -33,16 +34,16 @@ def valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def live_upstream() -> Iterator[LiveUpstream]:
-    with LiveUpstream() as upstream:
+def live_upstream() -> Iterator[TimedUpstream]:
+    with TimedUpstream() as upstream:
         yield upstream
 
 
 @pytest.fixture
 def cluster(
-    postgres: Postgres, valkey: Valkey, live_upstream: LiveUpstream, tmp_path: Path
+    postgres: Postgres, valkey: Valkey, live_upstream: TimedUpstream, tmp_path: Path
 ) -> Iterator[PostgresCluster]:
-    """An empty cluster on PostgreSQL and Valkey; the scenario starts its processes."""
+    """A cluster on PostgreSQL and Valkey, without jobs; the test starts its processes."""
     live_upstream.reset()
     cluster = PostgresCluster(tmp_path, live_upstream, postgres, valkey)
     try:
@@ -55,13 +56,25 @@ def cluster(
 
 
 @pytest.fixture
-def single(live_upstream: LiveUpstream, tmp_path: Path) -> Iterator[SqliteCluster]:
-    """A site on SQLite, migrated; the scenario starts its processes."""
+def sqlite_cluster(live_upstream: TimedUpstream, tmp_path: Path) -> Iterator[SqliteCluster]:
+    """A cluster on SQLite, migrated; the test starts its processes."""
     live_upstream.reset()
     cluster = SqliteCluster(tmp_path, live_upstream)
     cluster.migrate()
-    cluster.let_in()
     try:
         yield cluster
     finally:
         cluster.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, for sites to copy."""
+    return Site(tmp_path_factory.mktemp("migrated")).database
+
+
+@pytest.fixture
+def postgres_proxy(postgres: Postgres) -> Iterator[TcpProxy]:
+    """A proxy in front of PostgreSQL, for the workers that a test sends through it."""
+    with TcpProxy(postgres.port) as proxy:
+        yield proxy

@@ -28,7 +28,7 @@ from tests.live.demo_process import (
     submit,
 )
 from tests.live.recordings import tone_in_noise
-from tests.live.viewers import Ledger, Viewer
+from tests.live.viewers import FrameLog, Viewer
 from tests.ports import free_row
 from tests.waiting import eventually, wait_for
 
@@ -92,7 +92,7 @@ def viewer(cluster: ClusterProcess, browser: httpx.Client, job: str, url: str) -
     """Somebody with the browser's cookies, on the page of one web process."""
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     headers = {"Cookie": cookies, "Origin": url}
-    return Viewer(job, ledger=Ledger(), urls=lambda: [url], headers=headers)
+    return Viewer(job, frames=FrameLog(), urls=lambda: [url], headers=headers)
 
 
 async def test_killed_worker_is_survived_and_all_is_watched_elsewhere(state: Path) -> None:

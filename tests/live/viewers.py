@@ -1,8 +1,8 @@
-"""Viewers who check what they see: every frame, on every connection, of every viewer.
+"""Viewers over WebSockets and SSE that check every frame they receive.
 
 The invariants (docs/architecture.md): per connection `seq` rises strictly and starts after
-what was asked for; a seq never has two contents; `pct` never falls; exactly one terminal
-frame, last. `Ledger.check` compares all of it with the journal's rows.
+the requested one; a seq never has two contents; `pct` never falls; the terminal frame comes
+once, last. `FrameLog.check` compares all frames with the journal's rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,23 +21,24 @@ import httpx
 import websockets
 from websockets.asyncio.client import connect
 
+#: Before a viewer connects again, at most.
 RETRY_SECONDS = 0.3
 
 
-class Ledger:
-    """What all viewers of a scenario have seen."""
+class FrameLog:
+    """The frames that all viewers of a scenario have received."""
 
     def __init__(self) -> None:
-        #: Of each job, each seq with the frame's text.
+        #: By job and seq, the frame's text.
         self.frames: dict[str, dict[int, str]] = defaultdict(dict)
         self.viewers: dict[str, list[Viewer]] = defaultdict(list)
 
-    def note(self, job: str, seq: int, text: str) -> None:
+    def add(self, job: str, seq: int, text: str) -> None:
         known = self.frames[job].setdefault(seq, text)
         assert known == text, f"seq {seq} has two contents: {known} and {text}"
 
     def check(self, job: str, journal: list[dict[str, Any]]) -> None:
-        """Compare with the rows: what was seen is what was committed, and all saw the end."""
+        """Check that the frames are the committed rows, and that all viewers saw the last."""
         rows = {row["seq"]: row for row in journal}
         for seq, text in self.frames[job].items():
             frame, row = json.loads(text), rows.get(seq)
@@ -53,15 +54,15 @@ class Ledger:
 
 
 class Viewer:
-    """Watches one job over a WebSocket or SSE, and comes back with `after=` until it ends."""
+    """Watches one job over a WebSocket or SSE, and reconnects with `after=` until it ends."""
 
     def __init__(
         self,
         job: str,
         *,
-        ledger: Ledger,
+        frames: FrameLog,
         urls: Callable[[], list[str]],
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         kind: Literal["socket", "sse"] | str = "socket",
         after: int | None = 0,
     ) -> None:
@@ -72,18 +73,18 @@ class Viewer:
         self.pct = 0.0
         #: `(time.monotonic(), seq)` of each frame.
         self.arrivals: list[tuple[float, int]] = []
-        #: Seconds from a frame's commit (its `at`, of this machine's clock) to here.
+        #: Seconds from a frame's commit (its `at`, by this machine's clock) to its arrival.
         self.delays: list[float] = []
-        #: Close codes of the connections there were (None: cut, or none was made).
+        #: The close code of each connection; None if it was cut, or could not be made.
         self.codes: list[int | None] = []
         self.error: BaseException | None = None
         self.seen_end: float | None = None
-        self._ledger = ledger
+        self._frames = frames
         self._urls = urls
         self._headers = headers
         self._turn = random.randrange(1000)
         self._task: asyncio.Task[None] | None = None
-        ledger.viewers[job].append(self)
+        frames.viewers[job].append(self)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"viewer-{self.job[:8]}")
@@ -94,14 +95,14 @@ class Viewer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def finished(self, within: float = 30.0) -> None:
-        """Wait until it has seen the terminal frame; raises what it found wrong."""
+        """Wait until it has seen the terminal frame; raise what it found wrong."""
         assert self._task is not None
         try:
             async with asyncio.timeout(within):
                 await asyncio.shield(self._task)
         except TimeoutError:
             raise AssertionError(
-                f"no end seen within {within} s; at seq {self.last}, closes {self.codes}"
+                f"no terminal frame within {within} s; at seq {self.last}, closes {self.codes}"
             ) from None
         if self.error is not None:
             raise self.error
@@ -116,12 +117,12 @@ class Viewer:
             raise self.error
 
     def saw_everything(self) -> bool:
-        """Whether no event is missing from the first to the last it saw."""
+        """Whether no event is missing, from the first to the last that it saw."""
         seqs = [seq for _, seq in self.arrivals]
         return bool(seqs) and seqs == list(range(1, len(seqs) + 1))
 
     def longest_pause(self) -> float:
-        """Seconds between two frames, at most."""
+        """The longest time between two frames, in seconds."""
         times = [moment for moment, _ in self.arrivals]
         return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
 
@@ -135,7 +136,7 @@ class Viewer:
                     await watch(urls[self._turn % len(urls)])
                 if self.seen_end is None:
                     await asyncio.sleep(random.uniform(0.05, RETRY_SECONDS))
-        except Exception as error:  # noqa: BLE001 - told to whoever waits
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits
             self.error = error
 
     async def _watch_socket(self, url: str) -> None:
@@ -152,7 +153,7 @@ class Viewer:
                 close_timeout=2,
             ) as socket:
                 async for message in socket:
-                    highest = self._take(str(message), highest)
+                    highest = self._receive(str(message), highest)
                 self.codes.append(socket.close_code)
         except websockets.ConnectionClosed as closed:
             self.codes.append(closed.rcvd.code if closed.rcvd else None)
@@ -176,18 +177,18 @@ class Viewer:
                     return
                 async for line in answer.aiter_lines():
                     if line.startswith("data:"):
-                        highest = self._take(line[5:].strip(), highest)
+                        highest = self._receive(line[5:].strip(), highest)
                 self.codes.append(200)
         except httpx.TransportError:
             self.codes.append(None)
 
-    def _take(self, text: str, highest: int) -> int:
+    def _receive(self, text: str, highest: int) -> int:
         frame = json.loads(text)
         seq: int = frame["seq"]
         assert frame["job"] == self.job
         assert seq > highest, f"seq {seq} after {highest} on one connection"
         assert self.seen_end is None, f"a frame after the terminal one: {frame}"
-        self._ledger.note(self.job, seq, text)
+        self._frames.add(self.job, seq, text)
         if frame["stage"] == "processing":
             assert frame["pct"] >= self.pct, f"pct fell from {self.pct}: {frame}"
             self.pct = frame["pct"]
@@ -197,3 +198,16 @@ class Viewer:
         self.arrivals.append((time.monotonic(), seq))
         self.delays.append(time.time() - datetime.fromisoformat(frame["at"]).timestamp())
         return seq
+
+
+async def all_reached(viewers: Sequence[Viewer], seq: int) -> None:
+    """Wait until each viewer has seen this seq or more."""
+    for viewer in viewers:
+        await viewer.reached(seq)
+
+
+async def all_finished(viewers: Sequence[Viewer], *, within: float = 30.0) -> None:
+    """Wait until each viewer has seen the terminal frame, and check that it missed none."""
+    for viewer in viewers:
+        await viewer.finished(within)
+        assert viewer.saw_everything()

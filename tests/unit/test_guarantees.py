@@ -8,14 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENT = (ROOT / "docs/guarantees.md").read_text()
-SUITE = ("takeover", "submission", "web", "layer", "database", "pressure", "uploads")
+#: Folders of `tests/live` with the fault suite.
+SUITE = ("faults", "load", "uploads")
 
 
 def scenarios() -> set[str]:
     """`file::test` of every test in the fault suite."""
     found = set()
-    for name in SUITE:
-        path = ROOT / f"tests/live/test_{name}.py"
+    files = [path for folder in SUITE for path in (ROOT / "tests/live" / folder).glob("test_*.py")]
+    for path in files:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
                 "test_"

@@ -1,0 +1,114 @@
+"""A worker is killed, frozen or stopped: others take its jobs over, viewers see only a pause."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.live.cluster import LEASE_SECONDS, PostgresCluster, report
+from tests.live.viewers import Viewer
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.timeout(90)
+
+
+async def only_pause(viewers: list[Viewer]) -> None:
+    """Wait until the viewers have seen the end, and check how long they saw nothing."""
+    for viewer in viewers:
+        await viewer.finished()
+        assert viewer.longest_pause() < LEASE_SECONDS + 2
+
+
+async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresCluster) -> None:
+    cluster.upstream.job_seconds = 8
+    web, other = cluster.start_webs(2, workers=2)
+    workers = cluster.workers
+    jobs = await cluster.uploads(web, 4)
+    async with (
+        cluster.watching(*jobs, webs=[web]) as near,
+        cluster.watching(*jobs, webs=[other], kind="sse") as far,
+    ):
+        for job in jobs:
+            await cluster.reached(job, pct=10)
+        first = cluster.owner(jobs[0])
+        assert first in workers
+        tsuccessors = [job for job in jobs if cluster.owner(job) is first]
+        first.kill()
+        killed = time.monotonic()
+        other_worker = next(worker for worker in workers if worker is not first)
+        for job in tsuccessors:
+            await cluster.owned(job, by=other_worker, within=LEASE_SECONDS + 2)
+        took = time.monotonic() - killed
+        viewers = [*near, *far]
+        await only_pause(viewers)
+        for viewer in viewers:
+            assert all(code in (1000, 200) for code in viewer.codes), viewer.codes
+    report("takeover after kill -9", took)
+    await cluster.finish()
+    assert {cluster.job(job)["epoch"] for job in tsuccessors} == {2}
+
+
+async def test_frozen_worker_is_fenced_and_stops(cluster: PostgresCluster) -> None:
+    cluster.upstream.job_seconds = 10
+    web = cluster.web()
+    frozen = cluster.worker()
+    (job,) = await cluster.uploads(web, 1)
+    async with cluster.watching(job, viewers=2) as viewers:
+        await cluster.reached(job, pct=10)
+        successor = cluster.worker()
+        frozen.freeze()
+        await cluster.owned(job, by=successor, within=LEASE_SECONDS + 2)
+        await cluster.reached(job, seq=cluster.job(job)["seq"] + 3)
+        assert cluster.upstream.open_connections == 2
+        frozen.resume()
+        # Its next renewal or its next event is refused, and it stops the job.
+        await eventually(lambda: cluster.upstream.open_connections == 1, within=3)
+        assert cluster.owner(job) is successor
+        for viewer in viewers:
+            await viewer.finished()
+    assert cluster.job(job)["epoch"] == 2
+    await cluster.finish()
+
+
+async def test_sigterm_hands_jobs_back_at_once(cluster: PostgresCluster) -> None:
+    cluster.upstream.job_seconds = 5
+    web, (leaving,) = cluster.start(), cluster.workers
+    jobs = await cluster.uploads(web, 3)
+    async with cluster.watching(*jobs) as viewers:
+        for job in jobs:
+            await cluster.reached(job, pct=10)
+        successor = cluster.worker()
+        leaving.send(signal.SIGTERM)
+        asked = time.monotonic()
+        for job in jobs:
+            await cluster.owned(job, by=successor, within=2)
+        took = time.monotonic() - asked
+        assert leaving.wait(within=10) == 0, leaving.output
+        left = time.monotonic() - asked
+        await only_pause(viewers)
+    report("takeover after SIGTERM", took)
+    report("exit after SIGTERM", left)
+    assert took < 2
+    await cluster.finish()
+
+
+async def test_second_sigterm_exits_now(cluster: PostgresCluster) -> None:
+    cluster.upstream.job_seconds = 4
+    web, (stuck,) = cluster.start(), cluster.workers
+    (job,) = await cluster.uploads(web, 1)
+    async with cluster.watching(job) as (viewer,):
+        await cluster.reached(job, pct=10)
+        # Its commits wait for a lock, so the first signal does not end it at once.
+        with cluster.locked():
+            stuck.send(signal.SIGTERM)
+            await eventually(lambda: cluster.upstream.open_connections == 0, within=3)
+            assert stuck.running
+            asked = time.monotonic()
+            stuck.send(signal.SIGTERM)
+            assert stuck.wait(within=2) != 0
+            assert time.monotonic() - asked < 1
+        cluster.worker()
+        await viewer.finished()
+    await cluster.finish()

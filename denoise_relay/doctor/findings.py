@@ -40,7 +40,7 @@ def fail(text: str, remedy: str) -> Finding:
     return Finding(level=Level.FAIL, text=text, remedy=remedy)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One subject: how to examine it, and in how many seconds at most."""
 

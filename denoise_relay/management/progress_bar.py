@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BAR_WIDTH = 24
 NAME_WIDTH = 28
@@ -12,8 +12,7 @@ NAME_WIDTH = 28
 STEP_PERCENT = 10
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far one job is, in words that are safe to print."""
 
     name: str

@@ -13,20 +13,17 @@ from typing import Any
 
 from denoise_relay.testing import answers
 from denoise_relay.testing.answers import Answer
+from denoise_relay.testing.http1 import Head
 
 #: Requests that are remembered; the counts go on.
 MAX_SEEN = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(Head):
     """A request as it arrived."""
 
     route: str
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

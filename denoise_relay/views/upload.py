@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -35,8 +35,7 @@ FIELD = "audio"
 PAGE_SIZE = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A file that was not accepted; `name` is empty when no file was sent."""
 
     name: str

@@ -58,6 +58,13 @@ class RecordedRun:
             raise LeaseLost
 
 
+def empty_file(path: Path, mebibytes: int) -> Path:
+    """A sparse file of this size."""
+    with path.open("wb") as file:
+        file.truncate(mebibytes * 1024 * 1024)
+    return path
+
+
 def make_run(source: Path, workspace: Path, **facts: Any) -> RecordedRun:
     """A run of a new job; `facts` override its assignment (`attempt=1`, `upstream_id=…`)."""
     given: dict[str, Any] = {

@@ -64,8 +64,7 @@ async def test_two_pages_show_the_same(
     page: SitePage, upstream: SteppedUpstream, recording: Path
 ) -> None:
     upstream.limit = 30
-    path = await page.upload(recording)
-    other = await page.open_in_new_tab(path)
+    other = await page.open_in_new_tab(await page.upload(recording))
     await other.wait_for_percent(30)
     upstream.limit = 100
     await other.wait_for_stage()
@@ -100,8 +99,7 @@ async def test_a_cancel_reaches_the_other_page(
     page: SitePage, upstream: SteppedUpstream, recording: Path
 ) -> None:
     upstream.limit = 20
-    path = await page.upload(recording)
-    other = await page.open_in_new_tab(path)
+    other = await page.open_in_new_tab(await page.upload(recording))
     await other.button("Cancel").click()
     await page.wait_for_stage("error")
     await expect(page.heading("Canceled")).to_be_visible()

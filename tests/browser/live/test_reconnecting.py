@@ -18,12 +18,17 @@ NO_SOCKETS = "window.WebSocket = class { constructor() { throw new Error('forbid
 NO_STREAMS = "window.EventSource = class { constructor() { throw new Error('forbidden') } };"
 
 
-async def test_offline_says_reconnecting_and_recovers(
-    page: SitePage, upstream: SteppedUpstream, recording: Path
-) -> None:
+async def reach_30(page: SitePage, upstream: SteppedUpstream, recording: Path) -> None:
+    """A job that stands at 30%, on a page that may log errors."""
     upstream.limit = 30
     page.errors_expected = True
     await page.upload_and_reach(recording, 30)
+
+
+async def test_offline_says_reconnecting_and_recovers(
+    page: SitePage, upstream: SteppedUpstream, recording: Path
+) -> None:
+    await reach_30(page, upstream, recording)
     await page.context.set_offline(True)
     note = page.tab.get_by_text("Reconnecting…")
     await expect(note).to_be_visible()
@@ -100,9 +105,7 @@ async def test_going_back_to_the_page_goes_on(
 async def test_a_job_that_is_no_longer_available_is_reported(
     page: SitePage, upstream: SteppedUpstream, recording: Path
 ) -> None:
-    upstream.limit = 30
-    page.errors_expected = True
-    await page.upload_and_reach(recording, 30)
+    await reach_30(page, upstream, recording)
     await page.context.clear_cookies()
     # The next socket is that of another person.
     await page.context.set_offline(True)

@@ -35,6 +35,12 @@ function page() {
   return { network, add };
 }
 
+/** The page has settled, and its socket is open. */
+async function opened(network) {
+  await settle();
+  network.socket.opens();
+}
+
 const frame = (job, seq, stage = "processing") => ({ job, seq, stage, pct: seq, message: "" });
 
 test("a lone job has a socket of its own", async () => {
@@ -69,8 +75,7 @@ test("a row is never alone on a socket", async () => {
 test("a job added later joins the open socket", async () => {
   const { network, add } = page();
   add("a", { shared: true });
-  await settle();
-  network.socket.opens();
+  await opened(network);
   add("b", { seq: 4, shared: true });
   await settle();
   assert.equal(network.sockets.length, 1);
@@ -81,8 +86,7 @@ test("frames go to their job, and only to it", async () => {
   const { network, add } = page();
   const a = add("a");
   const b = add("b");
-  await settle();
-  network.socket.opens();
+  await opened(network);
   network.socket.says(frame("b", 2));
   assert.deepEqual(a.frames, []);
   assert.deepEqual(b.frames, [2]);
@@ -92,8 +96,7 @@ test("two elements may show one job", async () => {
   const { network, add } = page();
   const first = add("a", { seq: 5 });
   const second = add("a", { seq: 2 });
-  await settle();
-  network.socket.opens();
+  await opened(network);
   assert.deepEqual(network.socket.sent[0], { watch: { a: 2 } });
   network.socket.says(frame("a", 6));
   assert.deepEqual([first.frames, second.frames], [[6], [6]]);
@@ -106,8 +109,7 @@ test("the socket closes when all have ended, and opens again for a new one", asy
   const { network, add } = page();
   add("a");
   add("b");
-  await settle();
-  network.socket.opens();
+  await opened(network);
   network.socket.says(frame("a", 2, "done"));
   assert.equal(network.socket.closedWith, null);
   network.socket.says(frame("b", 2, "error"));
@@ -121,8 +123,7 @@ test("leaving unwatches, and the last one closes", async () => {
   const { network, add } = page();
   const a = add("a");
   const b = add("b");
-  await settle();
-  network.socket.opens();
+  await opened(network);
   a.leave();
   assert.deepEqual(network.socket.sent.at(-1), { unwatch: ["a"] });
   b.leave();
@@ -141,8 +142,7 @@ test("an unknown job is told so; the others go on", async () => {
   const { network, add } = page();
   const a = add("a");
   const b = add("b");
-  await settle();
-  network.socket.opens();
+  await opened(network);
   network.socket.says({ job: "a", error: "not_found" });
   assert.equal(a.links.filter((state) => state === "gone").length, 1);
   network.socket.says(frame("b", 2));
@@ -155,8 +155,7 @@ test("all rows hear of a lost line, and of its return", async () => {
   network.chance = 0.999;
   const a = add("a");
   const b = add("b");
-  await settle();
-  network.socket.opens();
+  await opened(network);
   network.socket.says({ pong: 1 });
   network.socket.closes(1006);
   await network.clock.pass(TIMES.quiet);

@@ -13,7 +13,7 @@ import pytest
 
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.testing import ScriptedUpstream, answers
-from tests.contract.runs import NewRun
+from tests.contract.runs import NewRun, empty_file
 from tests.waiting import eventually
 
 
@@ -82,9 +82,7 @@ async def test_a_cancel_ends_the_connection(
 async def test_a_cancelled_upload_is_not_finished_behind_our_back(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, tmp_path: Path
 ) -> None:
-    source = tmp_path / "large.wav"
-    with source.open("wb") as file:
-        file.truncate(48 * 1024 * 1024)
+    source = empty_file(tmp_path / "large.wav", 48)
     run = new_run(source=source)
     job = asyncio.create_task(backend.run(run), name="job")
     await eventually(lambda: "Uploading 5%" in run.messages)

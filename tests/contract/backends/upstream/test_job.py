@@ -7,7 +7,7 @@ from pathlib import Path
 
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.testing import ScriptedUpstream, answers
-from tests.contract.runs import NewBackend, NewRun
+from tests.contract.runs import NewBackend, NewRun, empty_file
 
 
 async def test_a_job_is_submitted_followed_and_brought_home(
@@ -58,10 +58,7 @@ async def test_requests_are_what_the_contract_asks_for(
 async def test_a_large_upload_is_streamed_and_probed_first(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, tmp_path: Path
 ) -> None:
-    source = tmp_path / "long.mp4"
-    with source.open("wb") as file:
-        file.truncate(3 * 1024 * 1024)
-    run = new_run(source=source)
+    run = new_run(source=empty_file(tmp_path / "long.mp4", 3))
     await backend.run(run)
     assert [seen.route for seen in upstream.seen][:2] == ["list", "submit"]
     assert upstream.requests("list")[0].query == {"offset": "0", "limit": "1"}

@@ -101,7 +101,7 @@ async def test_text_stays_text(
     assert len(long) == 500
 
 
-async def test_falling_percentages_are_passed_on_for_the_recorder_to_hold(
+async def test_falling_percentages_are_passed_on_to_the_journal(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
 ) -> None:
     upstream.on_progress(

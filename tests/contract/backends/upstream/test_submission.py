@@ -11,7 +11,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed, LeaseLost
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
-from tests.contract.backends.upstream.submissions import LOST_BODY
+from tests.contract.backends.upstream.submissions import LOST_BODY, run_after
 from tests.contract.runs import NewBackend, NewRun
 from tests.waiting import eventually
 
@@ -40,9 +40,8 @@ TAKEN = answers.accept()
 async def test_an_answer_lost_after_the_file_was_taken_makes_no_second_job(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, fault: Answer
 ) -> None:
-    upstream.on_submit(fault)
     run = new_run()
-    await backend.run(run)
+    await run_after(fault, upstream, backend, run)
     assert len(upstream.records) == 1
     assert upstream.counts["submit"] == 1
     assert run.commits == ["submitting 1", f"accepted {upstream.records[0].id}"]

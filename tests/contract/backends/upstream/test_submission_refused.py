@@ -10,7 +10,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
-from tests.contract.backends.upstream.submissions import LOST_BODY
+from tests.contract.backends.upstream.submissions import LOST_BODY, run_after
 from tests.contract.runs import NewBackend, NewRun
 from tests.waiting import eventually
 
@@ -32,9 +32,8 @@ from tests.waiting import eventually
 async def test_a_refusal_for_now_is_tried_again_as_the_same_attempt(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, fault: Answer
 ) -> None:
-    upstream.on_submit(fault)
     run = new_run()
-    await backend.run(run)
+    await run_after(fault, upstream, backend, run)
     assert run.commits == ["submitting 1", f"accepted {upstream.records[0].id}"]
     assert upstream.counts["list"] == 0
     assert upstream.counts["submit"] == 2

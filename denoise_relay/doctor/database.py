@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.findings import Finding, Level, fail, ok, warn
-from denoise_relay.doctor.run import collected, in_thread
+from denoise_relay.doctor.run import blocking
 from denoise_relay.models import Job
 
 REMEDY = "Is the server of DATABASES running, and do name, user and password fit?"
@@ -26,12 +26,8 @@ SKEW_FAIL = timedelta(seconds=30)
 CROWDED = 0.8
 
 
-async def database() -> Sequence[Finding]:
-    """Latency, migrations, and what matters on SQLite and on PostgreSQL."""
-    return await in_thread(lambda: collected(_findings(), REMEDY))
-
-
 def _findings() -> Iterator[Finding]:
+    """Latency, migrations, and what matters on SQLite and on PostgreSQL."""
     connection = connections[router.db_for_write(Job)]
     yield _latency(connection)
     migrations = _migrations(connection)
@@ -130,3 +126,6 @@ def _room(connection: BaseDatabaseWrapper) -> Finding:
         "Each process needs about six. Raise max_connections, start fewer processes, or put "
         f"PgBouncer between (leases of {relay_settings().LEASE_SECONDS:g} s need no session).",
     )
+
+
+database = blocking(_findings, REMEDY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ def _broken(error: Exception, remedy: str) -> Finding:
     return fail(f"{type(error).__name__}: {error}".rstrip(": "), remedy)
 
 
-def collected(findings: Iterable[Finding], remedy: str) -> list[Finding]:
+def _collected(findings: Iterable[Finding], remedy: str) -> list[Finding]:
     """All findings of a generator; when it raises, those so far and the exception as one more."""
     found: list[Finding] = []
     try:
@@ -55,6 +55,17 @@ def collected(findings: Iterable[Finding], remedy: str) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 - whatever breaks is a finding
         found.append(_broken(error, remedy))
     return found
+
+
+def blocking(
+    findings: Callable[[], Iterable[Finding]], remedy: str
+) -> Callable[[], Awaitable[Sequence[Finding]]]:
+    """The `run` of a diagnosis whose findings come from blocking code, one after another."""
+
+    async def run() -> Sequence[Finding]:
+        return await in_thread(lambda: _collected(findings(), remedy))
+
+    return run
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.core.files.base import ContentFile
@@ -14,7 +14,7 @@ from django.db import DatabaseError
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.findings import Finding, fail, ok, warn
-from denoise_relay.doctor.run import collected, in_thread
+from denoise_relay.doctor.run import blocking
 from denoise_relay.models import Job, media_storage
 
 REMEDY = "Is the storage (STORAGES, MEDIA_ROOT) there, and may we write to it?"
@@ -24,12 +24,9 @@ COMFORTABLE = 10
 SAMPLE_JOBS = 20
 
 
-async def storage() -> Sequence[Finding]:
+def _findings() -> Iterator[Finding]:
     """Store a few bytes and delete them again; look for room; look for what should be there."""
-    return await in_thread(lambda: collected(_findings(media_storage()), REMEDY))
-
-
-def _findings(used: Storage) -> Iterator[Finding]:
+    used = media_storage()
     yield _round_trip(used)
     if isinstance(used, FileSystemStorage):
         yield _room("The storage", Path(used.location))
@@ -89,3 +86,6 @@ def _missing(used: Storage) -> Iterator[Finding]:
             "All processes need the same storage: the same MEDIA_ROOT on one machine, or a "
             "shared or remote one (STORAGES) on several.",
         )
+
+
+storage = blocking(_findings, REMEDY)

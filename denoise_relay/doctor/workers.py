@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import router
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.findings import Finding, fail, ok, warn
-from denoise_relay.doctor.run import collected, in_thread
+from denoise_relay.doctor.run import blocking
 from denoise_relay.journal import leases
 from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 from denoise_relay.models import Job
@@ -23,12 +23,8 @@ RECENTLY = timedelta(hours=1)
 ENOUGH_ENDED = 5
 
 
-async def work() -> Sequence[Finding]:
-    """What the rows of jobs and leases show about workers."""
-    return await in_thread(lambda: collected(_findings(), REMEDY))
-
-
 def _findings() -> Iterator[Finding]:
+    """What the rows of jobs and leases show about workers."""
     alias = router.db_for_write(Job)
     active = Job.objects.using(alias).filter(status__in=sorted(ACTIVE)).order_by()
     free = leases.free(alias).filter(status__in=sorted(ACTIVE)).order_by()
@@ -83,3 +79,6 @@ def _failures(alias: str) -> Iterator[Finding]:
             f"{failed} of {total} jobs of the last hour failed, the latest with: {latest}",
             "The admin shows the reason for staff at each job.",
         )
+
+
+work = blocking(_findings, REMEDY)

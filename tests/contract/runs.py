@@ -12,6 +12,7 @@ from typing import Any
 from denoise_relay.backends.base import Assignment
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import LeaseLost
+from denoise_relay.testing import Record, ScriptedUpstream
 
 #: Reports that are kept word for word; a flood is only counted.
 MAX_KEPT = 2000
@@ -63,6 +64,13 @@ def empty_file(path: Path, mebibytes: int) -> Path:
     with path.open("wb") as file:
         file.truncate(mebibytes * 1024 * 1024)
     return path
+
+
+def finished_record(upstream: ScriptedUpstream) -> Record:
+    """A job that the upstream has done."""
+    record = upstream.add_record("a.wav")
+    upstream.finish(record)
+    return record
 
 
 def make_run(source: Path, workspace: Path, **facts: Any) -> RecordedRun:

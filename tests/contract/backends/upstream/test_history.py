@@ -9,7 +9,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import ScriptedUpstream, answers
-from tests.contract.runs import NewRun
+from tests.contract.runs import NewRun, finished_record
 from tests.waiting import eventually
 
 BROKEN = [answers.error(500)] * 200
@@ -18,8 +18,7 @@ BROKEN = [answers.error(500)] * 200
 async def test_success_in_the_history_ends_the_job(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
 ) -> None:
-    record = upstream.add_record("a.wav")
-    upstream.finish(record)
+    record = finished_record(upstream)
     upstream.on_progress(*BROKEN)
     result = await backend.run(new_run(attempt=1, upstream_id=record.id))
     assert result.file is not None
@@ -49,8 +48,7 @@ async def test_pending_in_the_history_goes_on(
 async def test_an_unknown_id_is_asked_about_at_once(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
 ) -> None:
-    record = upstream.add_record("a.wav")
-    upstream.finish(record)
+    record = finished_record(upstream)
     upstream.on_progress(answers.error(404))
     result = await backend.run(new_run(attempt=1, upstream_id=record.id))
     assert result.file is not None

@@ -7,15 +7,14 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
-from tests.contract.runs import NewBackend, NewRun
+from tests.contract.runs import NewBackend, NewRun, finished_record
 
 
 @pytest.mark.parametrize("url", [None, "javascript:alert(1)", "http://10.0.0.8/a.wav"])
 async def test_the_history_may_know_a_better_url(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, url: str | None
 ) -> None:
-    record = upstream.add_record("a.wav")
-    upstream.finish(record)
+    record = finished_record(upstream)
     upstream.on_progress(answers.stream(answers.done(url)))
     result = await backend.run(new_run(attempt=1, upstream_id=record.id))
     assert result.file is not None
@@ -66,8 +65,7 @@ async def test_a_failed_download_is_tried_again(
 async def test_an_expired_url_is_replaced_by_the_historys(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
 ) -> None:
-    record = upstream.add_record("a.wav")
-    upstream.finish(record)
+    record = finished_record(upstream)
     upstream.on_progress(answers.stream(answers.done(f"{upstream.origin}/results/old.wav")))
     upstream.on_result(answers.error(403))
     await backend.run(new_run(attempt=1, upstream_id=record.id))

@@ -192,13 +192,10 @@ class Process:
 
     # Resources
 
-    def memory_kb(self) -> int:
-        """Resident set size."""
-        return memory_kb(self.pid)
-
-    def peak_memory_kb(self) -> int:
-        """Largest resident set size so far."""
-        return memory_kb(self.pid, "VmHWM")
+    def memory_kb(self, field: str = "VmRSS") -> int:
+        """The resident set size: now, or at its peak (`VmHWM`)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition(f"{field}:")[2].split()[0])
 
     def descriptors(self) -> int:
         """Open file descriptors."""
@@ -246,9 +243,3 @@ class WebProcess(Process):
     def wait_until_ready(self, within: float = START_SECONDS) -> Self:
         self.wait_until(self.answers, within)
         return self
-
-
-def memory_kb(pid: int, field: str = "VmRSS") -> int:
-    """The resident set size of a process, now (`VmRSS`) or at its peak (`VmHWM`)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition(f"{field}:")[2].split()[0])

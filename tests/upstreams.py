@@ -39,8 +39,8 @@ class SlowUpstream(ScriptedUpstream):
 class TimedUpstream(SlowUpstream):
     """A job takes `job_seconds` from its submission, with an event each `tick` seconds.
 
-    It goes on when nobody listens. Whoever connects gets the events that are still to come, or
-    the terminal one at once. With `job_seconds` at 0 it speaks the plain contract.
+    It goes on without a reader. A new reader gets the events that are still to come, or the
+    terminal one at once. With `job_seconds` at 0 it speaks the plain contract.
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -13,15 +12,14 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
 
 from tests.ports import free_row
+from tests.processes import ROOT
 from tests.waiting import wait_for
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
 # What make does to a recipe: a parent that waits, and a variable in the environment.
 AS_MAKE = (
@@ -85,13 +83,8 @@ class DemoProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
+    def __exit__(self, *exc: object) -> None:
+        if exc[0] is not None:
             print(  # noqa: T201
                 self.output, *(p.read_text() for p in self.state.glob("*/log.txt")), sep="\n"
             )
@@ -175,22 +168,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def submit(browser: httpx.Client, *, recording: bytes | None = None, page: str = "/") -> str:
-    """Send the form as a browser does, the sample by default; return the job's id."""
-    form = browser.get(page)
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
-    assert token, form.text
-    data = {"csrfmiddlewaretoken": token.group(1)}
-    files = None
-    if recording is None:
-        data["sample"] = "1"
-    else:
-        files = {"audio": ("my recording.wav", recording, "audio/wav")}
-    answer = browser.post(page, data=data, files=files)
-    assert answer.status_code == 302, answer.text
-    return answer.headers["location"].rstrip("/").rpartition("/")[2]
 
 
 def elapsed_since(moment: float) -> float:

@@ -25,8 +25,8 @@ from tests.live.demo_process import (
     children_of,
     command_line,
     elapsed_since,
-    submit,
 )
+from tests.live.forms import submit
 from tests.live.recordings import tone_in_noise
 from tests.live.viewers import FrameLog, Viewer
 from tests.ports import free_row

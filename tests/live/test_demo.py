@@ -18,8 +18,8 @@ from tests.live.demo_process import (
     alive,
     children_of,
     elapsed_since,
-    submit,
 )
+from tests.live.forms import submit
 from tests.live.recordings import tone_in_noise
 from tests.ports import free_row
 from tests.waiting import wait_for

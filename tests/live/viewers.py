@@ -136,7 +136,7 @@ class Viewer:
                     await watch(urls[self._turn % len(urls)])
                 if self.seen_end is None:
                     await asyncio.sleep(random.uniform(0.05, RETRY_SECONDS))
-        except Exception as error:  # noqa: BLE001 - raised to whoever waits
+        except Exception as error:  # noqa: BLE001 - raised by `finished`
             self.error = error
 
     async def _watch_socket(self, url: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import ScriptedUpstream, answers
+from tests.contract.backends.upstream.streams import run_to_result
 from tests.contract.runs import NewRun, finished_record
 from tests.waiting import eventually
 
@@ -20,8 +21,7 @@ async def test_success_in_the_history_ends_the_job(
 ) -> None:
     record = finished_record(upstream)
     upstream.on_progress(*BROKEN)
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
     assert upstream.counts["progress"] == 3
 
 
@@ -39,8 +39,7 @@ async def test_pending_in_the_history_goes_on(
 ) -> None:
     record = upstream.add_record("a.wav")
     upstream.on_progress(*BROKEN[:7])
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
     assert upstream.counts["list"] == 2
     assert upstream.counts["progress"] == 8
 
@@ -50,8 +49,7 @@ async def test_an_unknown_id_is_asked_about_at_once(
 ) -> None:
     record = finished_record(upstream)
     upstream.on_progress(answers.error(404))
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
     assert upstream.counts["progress"] == 1
 
 
@@ -72,8 +70,7 @@ async def test_a_job_that_is_absent_once_is_not_lost(
     record = upstream.add_record("a.wav")
     upstream.on_progress(*[answers.error(404)] * 6)
     upstream.on_list(answers.json_body(200, []))
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
 
 
 async def test_a_history_that_cannot_be_asked_says_nothing(

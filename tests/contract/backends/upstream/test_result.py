@@ -7,6 +7,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
+from tests.contract.backends.upstream.streams import run_to_result
 from tests.contract.runs import NewBackend, NewRun, finished_record
 
 
@@ -16,8 +17,7 @@ async def test_the_history_may_know_a_better_url(
 ) -> None:
     record = finished_record(upstream)
     upstream.on_progress(answers.stream(answers.done(url)))
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
     assert upstream.counts["list"] == 1
 
 
@@ -28,8 +28,7 @@ async def test_a_history_that_learns_the_url_late_is_asked_again(
     upstream.on_progress(answers.stream(answers.done(None)))
     upstream.on_list(answers.json_body(200, [record.as_json()]), answers.error(500))
     upstream.finish(record)
-    result = await backend.run(new_run(attempt=1, upstream_id=record.id))
-    assert result.file is not None
+    await run_to_result(backend, new_run(attempt=1, upstream_id=record.id))
 
 
 @pytest.mark.parametrize(

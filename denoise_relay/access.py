@@ -11,14 +11,20 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
+from django.utils.http import is_same_domain
 from django.utils.module_loading import import_string
 
 from denoise_relay.conf import relay_settings
@@ -171,3 +177,38 @@ def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:
     secret = f"dr_{secrets.token_urlsafe(32)}"
     ApiKey.objects.create(name=name, user=user, digest=digest(secret))  # type: ignore[misc]
     return secret
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def same_origin(scope: Mapping[str, Any]) -> bool:
+    """True when the `Origin` header names this host and port, or one of `CSRF_TRUSTED_ORIGINS`.
+
+    A client without the header is no browser, so no page can have made it send a cookie.
+    Channels' own validator ignores the port and refuses clients without the header.
+    """
+    headers = dict(scope.get("headers", ()))
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if not origin:
+        return True
+    try:
+        # Django's request respects ALLOWED_HOSTS and USE_X_FORWARDED_HOST.
+        host = ASGIRequest({**scope, "method": "GET"}, BytesIO()).get_host()
+        parts = urlsplit(origin)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        here = urlsplit(f"//{host}")
+        if parts.hostname == here.hostname and port == (
+            here.port or _DEFAULT_PORTS.get(parts.scheme)
+        ):
+            return parts.scheme in _DEFAULT_PORTS
+    except (DisallowedHost, ValueError):
+        return False
+    return any(
+        _trusts(pattern, parts.scheme, parts.netloc) for pattern in settings.CSRF_TRUSTED_ORIGINS
+    )
+
+
+def _trusts(pattern: str, scheme: str, netloc: str) -> bool:
+    trusted = urlsplit(pattern.replace("*", "", 1))
+    return trusted.scheme == scheme and is_same_domain(netloc, trusted.netloc)

@@ -13,7 +13,6 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
 from denoise_relay.servers import daphne, granian, lifespan
-from denoise_relay.servers.body_limit import too_large
 from denoise_relay.servers.lifespan import Application, Receive, Scope, Send
 
 #: Room for what a multipart form holds beside the file.
@@ -37,14 +36,7 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
     )
     if daphne.serving():
         limit = body_limit or relay_settings().MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES
-
-        def refusal(path: str, size_bytes: int) -> tuple[int, str, bytes]:
-            answer = too_large(path, size_bytes, limit)
-            return answer.status_code, answer["Content-Type"], answer.content
-
-        daphne.prepare(
-            body_limit=limit, refusal=refusal, on_start=lifespan.start, on_stop=lifespan.stop
-        )
+        daphne.prepare(body_limit=limit, on_start=lifespan.start, on_stop=lifespan.stop)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -16,7 +16,7 @@ from denoise_relay.backends.upstream.client import UpstreamClient
 from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown, Refused
 from denoise_relay.backends.upstream.http import HttpClient
 from denoise_relay.conf import RelaySettings, relay_settings
-from denoise_relay.doctor.findings import Finding, fail, ok, warn
+from denoise_relay.doctor.run import Finding, fail, ok, warn
 from denoise_relay.exceptions import ProtocolError, RelayError
 
 RATE = 48_000

@@ -9,7 +9,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_la
 from django.conf import settings
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Finding, fail, ok, warn
+from denoise_relay.doctor.run import Finding, fail, ok, warn
 from denoise_relay.pubsub.round_trip import round_trip
 
 ROUND_TRIP_SECONDS = 5.0

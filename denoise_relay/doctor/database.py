@@ -14,8 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Finding, Level, fail, ok, warn
-from denoise_relay.doctor.run import blocking
+from denoise_relay.doctor.run import Finding, Level, blocking, fail, ok, warn
 from denoise_relay.models import Job
 
 REMEDY = "Is the server of DATABASES running, and do name, user and password fit?"

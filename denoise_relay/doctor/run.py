@@ -1,19 +1,65 @@
-"""Runs diagnoses one after another, each within its time; one that fails does not stop others."""
+"""What a diagnosis and a finding are, and how diagnoses run: one after another, each within its
+time; one that fails does not stop the others."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connections
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Diagnosis, Finding, fail
+
+
+class Level(enum.StrEnum):
+    """How bad it is."""
+
+    #: As it should be.
+    OK = "OK"
+    #: It works, but not under load, or not for long.
+    WARN = "WARN"
+    #: It does not work.
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One fact about this installation."""
+
+    level: Level
+    text: str
+    #: What to do about it; empty where nothing is to be done.
+    remedy: str = ""
+
+
+def ok(text: str) -> Finding:
+    return Finding(level=Level.OK, text=text)
+
+
+def warn(text: str, remedy: str) -> Finding:
+    return Finding(level=Level.WARN, text=text, remedy=remedy)
+
+
+def fail(text: str, remedy: str) -> Finding:
+    return Finding(level=Level.FAIL, text=text, remedy=remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One subject: how to examine it, and in how many seconds at most."""
+
+    subject: str
+    run: Callable[[], Awaitable[Sequence[Finding]]]
+    seconds: float
+    #: What to do when it fails in an unexpected way, or takes too long.
+    remedy: str
+
 
 T = TypeVar("T")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")

@@ -13,8 +13,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.db import DatabaseError
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Finding, fail, ok, warn
-from denoise_relay.doctor.run import blocking
+from denoise_relay.doctor.run import Finding, blocking, fail, ok, warn
 from denoise_relay.models import Job, media_storage
 
 REMEDY = "Is the storage (STORAGES, MEDIA_ROOT) there, and may we write to it?"

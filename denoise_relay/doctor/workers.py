@@ -10,8 +10,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.doctor.findings import Finding, fail, ok, warn
-from denoise_relay.doctor.run import blocking
+from denoise_relay.doctor.run import Finding, blocking, fail, ok, warn
 from denoise_relay.journal import leases
 from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 from denoise_relay.models import Job

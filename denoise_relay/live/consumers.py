@@ -11,7 +11,7 @@ from django.http import Http404
 from denoise_relay import access
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import parse_after, to_json
-from denoise_relay.live.close_codes import CloseCode
+from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.websocket import RelayConsumer
 from denoise_relay.runtime import database
 

@@ -1,27 +1,40 @@
-"""Ends the sockets and streams of this process when its server stops; their clients reconnect."""
+"""How sockets and streams end: the close codes, and all at once when the server stops."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
 
-from denoise_relay.live.close_codes import CloseCode
 from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.runtime import metrics
+
+
+class CloseCode(IntEnum):
+    """4xxx is the range for applications: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2"""
+
+    #: The watched job has ended and its terminal frame was sent.
+    FINISHED = 1000
+    #: An error of ours. Not 1011: autobahn raises for it, and the socket would stay open
+    #: without a word.
+    BROKEN = 4011
+    #: The server stops, or the database is away; the client reconnects. Not 1012, which
+    #: autobahn refuses.
+    GOING_AWAY = 4012
+    #: Three messages that are not understood, or a number in the URL that is none.
+    BAD_REQUEST = 4400
+    #: The page that opened the socket belongs to another site.
+    FORBIDDEN_ORIGIN = 4403
+    #: No such job, or one that this viewer may not see; the client cannot tell which.
+    NOT_FOUND = 4404
+
 
 #: How long the closing handshakes of all sockets together may take.
 CLOSING_SECONDS = 2.0
 
-
-class Socket(Protocol):
-    """What is needed of a WebSocket here; `websocket.RelayConsumer` is one."""
-
-    async def close(self, code: int | None = None, reason: str | None = None) -> None: ...
-
-
-#: The open sockets. Each adds itself when it opens and removes itself at its end.
-sockets: set[Socket] = set()
+#: The `close` of each open socket, which adds it when it opens and removes it at its end.
+sockets: set[Callable[[int], Awaitable[None]]] = set()
 #: The mailboxes of the open streams; a stream that is woken looks at `stopping`.
 streams: set[Mailbox] = set()
 _stopping = False
@@ -44,7 +57,7 @@ async def close_all() -> None:
     _stopping = True
     for mailbox in streams:
         mailbox.wake()
-    closing = (socket.close(CloseCode.GOING_AWAY) for socket in sockets)
+    closing = (close(CloseCode.GOING_AWAY) for close in sockets)
     await asyncio.gather(*closing, return_exceptions=True)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSING_SECONDS):

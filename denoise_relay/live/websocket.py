@@ -17,11 +17,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseFailure
 
 from denoise_relay import access
-from denoise_relay.access import Viewer
+from denoise_relay.access import Viewer, same_origin
 from denoise_relay.frames import Frame, to_json
 from denoise_relay.live import shutdown
-from denoise_relay.live.close_codes import CloseCode
-from denoise_relay.live.origin import same_origin
+from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
 from denoise_relay.runtime import logs
@@ -49,12 +48,12 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         self.bad_inputs = 0
         self.closed = False
         self._sender: asyncio.Task[None] | None = None
-        shutdown.sockets.add(self)
+        shutdown.sockets.add(self.close)
         try:
             await super().__call__(scope, receive, send)
         finally:
             # Channels does not call disconnect() after an exception or a cancellation.
-            shutdown.sockets.discard(self)
+            shutdown.sockets.discard(self.close)
             await self._clean_up()
 
     async def dispatch(self, message: dict[str, Any]) -> None:

@@ -1,11 +1,14 @@
-"""Writes recordings to Django's storage and reads them for backends. Blocking code."""
+"""Writes recordings to Django's storage, reads them for backends, streams them to listeners."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from pathlib import Path
 
 from django.core.files import File
+from django.core.files.storage import Storage
 
 from denoise_relay.models import Job, media_name, media_storage
 
@@ -31,3 +34,64 @@ def discard(name: str) -> None:
     """Delete a stored file that no row names. "" and a missing file are ignored."""
     if name:
         media_storage().delete(name)
+
+
+#: Bytes of one read. Each read is a call in a thread: large enough to make the cost of that
+#: small, small enough for memory.
+CHUNK_BYTES = 256 * 1024
+#: Longest time that the storage may take for one read.
+READ_SECONDS = 30.0
+
+
+class FileStream:
+    """Iterates once over `length` bytes from offset `first`. Opens the file at the first read.
+
+    Django calls `close` in a thread when the response has been sent or the client has gone
+    (`HttpResponseBase._resource_closers`).
+    """
+
+    def __init__(self, storage: Storage, name: str, *, first: int, length: int) -> None:
+        self._storage = storage
+        self._name = name
+        self._first = first
+        self._left = length
+        self._file: File[bytes] | None = None
+        self._closed = False
+        # A cancelled await leaves its thread running: `close` must not close the file during a
+        # read, and that thread must not open the file after `close`.
+        self._lock = threading.Lock()
+
+    def __aiter__(self) -> FileStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Raises `OSError` if the file has become shorter, `TimeoutError` if the storage is slow.
+
+        Both break the connection, so that the client does not take a part for the whole file.
+        """
+        if not self._left:
+            raise StopAsyncIteration
+        # Not the thread-sensitive thread, which the request's ORM calls need: storages may be slow.
+        async with asyncio.timeout(READ_SECONDS):
+            chunk = await asyncio.get_running_loop().run_in_executor(None, self._read)
+        self._left -= len(chunk)
+        return chunk
+
+    def _read(self) -> bytes:
+        with self._lock:
+            if self._closed:
+                raise OSError(f"{self._name} is no longer wanted")
+            if self._file is None:
+                self._file = self._storage.open(self._name, "rb")
+                self._file.seek(self._first)
+            chunk: bytes = self._file.read(min(CHUNK_BYTES, self._left))
+        if not chunk:
+            raise OSError(f"{self._name} ends {self._left} bytes early")
+        return chunk
+
+    def close(self) -> None:
+        """Close the file, after a running read has ended. May be repeated. Blocking."""
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()

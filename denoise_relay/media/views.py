@@ -21,7 +21,6 @@ from django.utils.http import content_disposition_header
 
 from denoise_relay import access, presentation
 from denoise_relay.formats import media_type_of
-from denoise_relay.media.file_stream import FileStream
 from denoise_relay.media.ranges import (
     ByteRange,
     RangeNotSatisfiable,
@@ -29,6 +28,7 @@ from denoise_relay.media.ranges import (
     if_range,
     parse_range,
 )
+from denoise_relay.media.storage import FileStream
 from denoise_relay.models import Job, media_storage
 from denoise_relay.runtime import database
 

@@ -18,6 +18,11 @@ from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
+from django.http import HttpResponse
+from django.urls import NoReverseMatch, reverse
+
+from denoise_relay.api import errors
+from denoise_relay.exceptions import UploadRejected
 from denoise_relay.runtime import logs
 from denoise_relay.servers import daphne_back_pressure
 
@@ -25,6 +30,7 @@ from denoise_relay.servers import daphne_back_pressure
 STOP_SECONDS = 8.0
 #: How long a refused client may go on sending before the connection is cut.
 DRAIN_SECONDS = 10.0
+MIB = 1024 * 1024
 
 
 def serving() -> bool:
@@ -39,22 +45,17 @@ def _reactor() -> Any:
     return reactor
 
 
-#: From a path and a size in bytes to an answer's status, content type and body.
-Refusal = Callable[[str, int], tuple[int, str, bytes]]
-
-
 def prepare(
     *,
     body_limit: int,
-    refusal: Refusal,
     on_start: Callable[[], Awaitable[None]],
     on_stop: Callable[[], Awaitable[None]],
 ) -> None:
     """Patch Daphne once, and call `on_start` on its loop when it runs, `on_stop` at a signal.
 
-    A body longer than `body_limit` is answered with `refusal(path, size)` and not read.
+    A body longer than `body_limit` is answered by `too_large` and not read.
     """
-    _patch_requests(body_limit, refusal)
+    _patch_requests(body_limit)
     daphne_back_pressure.patch()
     reactor = _reactor()
     # Where another server runs the loop, this reactor never runs, and nothing is called.
@@ -112,7 +113,7 @@ async def _stop(on_stop: Callable[[], Awaitable[None]]) -> None:
         _reactor().stop()
 
 
-def _patch_requests(body_limit: int, refusal: Refusal) -> None:
+def _patch_requests(body_limit: int) -> None:
     """Turn Twisted's form parsing off, and refuse bodies that are too long before reading them."""
     from daphne.http_protocol import WebRequest
 
@@ -134,13 +135,13 @@ def _patch_requests(body_limit: int, refusal: Refusal) -> None:
             got_length(self, length)
         else:
             got_length(self, 0)
-            _refuse(self, refusal, length)
+            _refuse(self, length, body_limit)
 
     def handleContentChunk(self: Any, data: bytes) -> None:
         # Counted as well, because a chunked body announces no length.
         self._relay_bytes += len(data)
         if not self._relay_refused and self._relay_bytes > body_limit:
-            _refuse(self, refusal, self._relay_bytes)
+            _refuse(self, self._relay_bytes, body_limit)
         if not self._relay_refused:
             chunk(self, data)
 
@@ -156,7 +157,7 @@ def _patch_requests(body_limit: int, refusal: Refusal) -> None:
     WebRequest.requestReceived = requestReceived
 
 
-def _refuse(request: Any, refusal: Refusal, size: int) -> None:
+def _refuse(request: Any, size: int, limit: int) -> None:
     """Answer now, and drop what the client still sends for `DRAIN_SECONDS`.
 
     Closing at once would reset the connection, and the client would lose the answer before it
@@ -164,13 +165,30 @@ def _refuse(request: Any, refusal: Refusal, size: int) -> None:
     """
     request._relay_refused = True
     # The request has no path yet: Twisted sets it after the body.
-    status, kind, content = refusal(request.channel._path.decode("latin-1"), size)
+    answer = too_large(request.channel._path.decode("latin-1"), size, limit)
+    status, kind, content = answer.status_code, answer["Content-Type"], answer.content
     transport = request.channel.transport
     transport.write(
         b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
         % (status, HTTPStatus(status).phrase.encode(), kind.encode(), len(content), content)
     )
     _reactor().callLater(DRAIN_SECONDS, _abort, transport)
+
+
+def too_large(path: str, size_bytes: int, limit_bytes: int) -> HttpResponse:
+    """The answer to a body of at least `size_bytes` for `path`, which may have a query."""
+    if path.partition("?")[0] == _submission():
+        return errors.rejected(UploadRejected(code="too_large"), size_bytes)
+    text = f"This is larger than the {limit_bytes // MIB} MB that one request may hold.\n"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+
+
+def _submission() -> str:
+    try:
+        return reverse("denoise_relay_api:denoise")
+    except NoReverseMatch:  # a site without the API
+        return ""
 
 
 def _abort(transport: Any) -> None:

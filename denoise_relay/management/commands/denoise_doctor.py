@@ -10,8 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from denoise_relay.doctor.diagnoses import DIAGNOSES
-from denoise_relay.doctor.findings import Finding, Level
-from denoise_relay.doctor.run import examine
+from denoise_relay.doctor.run import Finding, Level, examine
 
 
 class Command(BaseCommand):

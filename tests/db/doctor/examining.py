@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from denoise_relay.doctor.findings import Finding, Level
+from denoise_relay.doctor.run import Finding, Level
 
 committed = pytest.mark.django_db(transaction=True)
 Look = Callable[[], Awaitable[Sequence[Finding]]]

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from denoise_relay import engine
 from denoise_relay.doctor.backend import backend
-from denoise_relay.doctor.findings import Level
+from denoise_relay.doctor.run import Level
 from denoise_relay.testing import ScriptedUpstream, answers
 from tests.db.doctor.examining import found, worst
 

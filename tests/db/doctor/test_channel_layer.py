@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_django import Settings
 
 from denoise_relay.doctor.channel_layer import layer
-from denoise_relay.doctor.findings import Level
+from denoise_relay.doctor.run import Level
 from tests.db.doctor.examining import found, worst
 
 

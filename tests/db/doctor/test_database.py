@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from denoise_relay.doctor import database as doctor_database
 from denoise_relay.doctor.database import database
-from denoise_relay.doctor.findings import Level
+from denoise_relay.doctor.run import Level
 from tests.db.doctor.examining import committed, found, worst
 from tests.db.factories import make_job
 

@@ -14,10 +14,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from denoise_relay.doctor.configuration import configuration, limits
-from denoise_relay.doctor.diagnoses import DIAGNOSES
-from denoise_relay.doctor.findings import Diagnosis, Finding, Level, fail, ok
-from denoise_relay.doctor.run import examine, in_thread
+from denoise_relay.doctor.diagnoses import DIAGNOSES, configuration, limits
+from denoise_relay.doctor.run import Diagnosis, Finding, Level, examine, fail, in_thread, ok
 from tests.db.doctor.examining import committed, found
 
 

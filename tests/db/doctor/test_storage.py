@@ -10,7 +10,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage
 from pytest_django import Settings
 
-from denoise_relay.doctor.findings import Level
+from denoise_relay.doctor.run import Level
 from denoise_relay.doctor.storage import storage
 from tests.db.doctor.examining import committed, found, worst
 from tests.db.factories import stored_job

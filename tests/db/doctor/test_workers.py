@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from pytest_django import Settings
 
-from denoise_relay.doctor.findings import Level
+from denoise_relay.doctor.run import Level
 from denoise_relay.doctor.workers import work
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job

@@ -11,7 +11,7 @@ import pytest
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 
-from denoise_relay.media import storage
+from denoise_relay.media import storage as media_storage
 from denoise_relay.media.storage import FileStream
 from tests.db.media.recordings import CONTENT
 
@@ -27,7 +27,7 @@ async def _parts(storage: FileSystemStorage, first: int, length: int) -> list[by
 async def test_bytes_come_in_bounded_chunks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(media_storage, "CHUNK_BYTES", 100)
     storage = FileSystemStorage(location=tmp_path)
     storage.save("file", ContentFile(CONTENT))
 
@@ -86,7 +86,7 @@ async def test_cancelled_read_returns_at_once_and_the_file_is_closed_after_it() 
 
 
 async def test_read_that_hangs_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(media_storage, "READ_SECONDS", 0.05)
     file = _Stuck()
     body = FileStream(_StuckStorage(file), "file", first=0, length=10)
 

@@ -48,7 +48,7 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """W004: without a layer between processes an external worker is heard late.
+    """W004: without a layer between processes events of an external worker arrive late.
 
     A warning and no error: the journal carries everything, only seconds later.
     """

@@ -32,7 +32,7 @@ class RelaySettings:
     BACKEND: str = "upstream"
     #: Base URL of a server that speaks the contract.
     UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
-    #: Sent to UPSTREAM_URL as `x-api-key`, and to nobody else.
+    #: Sent to UPSTREAM_URL as `x-api-key`, and to no other server.
     API_KEY: str = field(default="", repr=False)
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"

@@ -9,7 +9,7 @@ import dj_database_url
 
 SQLITE_OPTIONS = {
     # A transaction that reads first and writes later fails at once under DEFERRED when
-    # somebody else wrote in between, whatever the timeout: 264 of 400 with four writers,
+    # another writer wrote in between, whatever the timeout: 264 of 400 with four writers,
     # against 0 of 400 under IMMEDIATE.
     "transaction_mode": "IMMEDIATE",
     "timeout": 5,

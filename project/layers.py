@@ -21,7 +21,7 @@ def from_url(url: str) -> dict[str, Any]:
             "hosts": [
                 {
                     "address": url,
-                    # A frozen server must not hold up a publisher for ever.
+                    # A frozen server must not block a publisher without end.
                     "socket_timeout": 15,
                     "socket_connect_timeout": 5,
                     "max_connections": 1000,

@@ -1,4 +1,4 @@
-"""The development SECRET_KEY: made once and kept, so that a restart logs nobody out."""
+"""The development SECRET_KEY: made once and kept, so that people stay logged in after a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in `path`, made with mode 0600 by whoever comes first."""
+    """Return the secret in `path`, made with mode 0600 by the process that comes first."""
     with contextlib.suppress(FileNotFoundError):
         return path.read_text().strip()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ class ApiKeyAdmin(ApiKeyBase):
     def get_readonly_fields(
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
-        # Whose jobs a key opens does not change once it is in somebody's hands.
+        # Whose jobs a key opens must not change after the key was given out.
         return ("user", "created_at", "revoked_at") if obj else ()
 
     def save_model(

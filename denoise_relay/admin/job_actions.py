@@ -33,15 +33,15 @@ ACTION_LIMIT = 200
 class JobActions(JobBase):
     """Mixed into the admin of jobs: two actions of the list, two buttons of a job's page."""
 
-    def has_steer_permission(self, request: HttpRequest) -> bool:
+    def has_control_permission(self, request: HttpRequest) -> bool:
         """Retry and cancel need the model permission `change`."""
         return request.user.has_perm("denoise_relay.change_job")
 
-    @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["steer"])
+    @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["control"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         self._retry(request, self._selected(request, queryset))
 
-    @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["steer"])
+    @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["control"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         self._cancel(request, self._selected(request, queryset))
 
@@ -59,19 +59,19 @@ class JobActions(JobBase):
         return ()
 
     def _retry(self, request: HttpRequest, selected: Iterable[Job]) -> list[Job]:
-        anew = []
+        retried = []
         refused = 0
         for job in selected:
             if job.status in TERMINAL:
-                anew.append(actions.retry(job))
-                self.log_change(request, job, f"Retried as {anew[-1].pk}.")
+                retried.append(actions.retry(job))
+                self.log_change(request, job, f"Retried as {retried[-1].pk}.")
             else:
                 refused += 1
-        if anew:
+        if retried:
             text = ngettext(
-                "%(n)d job was queued again.", "%(n)d jobs were queued again.", len(anew)
+                "%(n)d job was queued again.", "%(n)d jobs were queued again.", len(retried)
             )
-            self.message_user(request, text % {"n": len(anew)}, messages.SUCCESS)
+            self.message_user(request, text % {"n": len(retried)}, messages.SUCCESS)
         if refused:
             text = ngettext(
                 "%(n)d job has not ended yet and was left alone.",
@@ -79,7 +79,7 @@ class JobActions(JobBase):
                 refused,
             )
             self.message_user(request, text % {"n": refused}, messages.WARNING)
-        return anew
+        return retried
 
     def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
         canceled = ended = 0
@@ -97,25 +97,25 @@ class JobActions(JobBase):
             self.message_user(request, text % {"n": ended}, messages.WARNING)
 
     def get_urls(self) -> list[URLPattern]:
-        def steer(verb: str) -> URLPattern:
+        def button(verb: str) -> URLPattern:
             view = self.admin_site.admin_view(require_POST(getattr(self, f"{verb}_view")))
             route: URLPattern = path(
                 f"<uuid:job_id>/{verb}/", view, name=f"denoise_relay_job_{verb}"
             )
             return route
 
-        return [steer("retry"), steer("cancel"), *super().get_urls()]
+        return [button("retry"), button("cancel"), *super().get_urls()]
 
     def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        anew = self._retry(request, [self._steered(request, job_id)])
-        return self._page_of(anew[0].pk if anew else job_id)
+        retried = self._retry(request, [self._job_to_control(request, job_id)])
+        return self._page_of(retried[0].pk if retried else job_id)
 
     def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        self._cancel(request, [self._steered(request, job_id)])
+        self._cancel(request, [self._job_to_control(request, job_id)])
         return self._page_of(job_id)
 
-    def _steered(self, request: HttpRequest, job_id: UUID) -> Job:
-        if not self.has_steer_permission(request):
+    def _job_to_control(self, request: HttpRequest, job_id: UUID) -> Job:
+        if not self.has_control_permission(request):
             raise PermissionDenied
         job = Job.objects.select_related("owner", "api_key").filter(pk=job_id).first()
         if job is None:

@@ -179,8 +179,8 @@ class JobAdmin(JobActions, JobBase):
                 "timeline": list(latest)[::-1],
                 "timeline_length": TIMELINE_LENGTH,
                 "players": _players(job),
-                "may_retry": job.ended and self.has_steer_permission(request),
-                "may_cancel": job.status in ACTIVE and self.has_steer_permission(request),
+                "may_retry": job.ended and self.has_control_permission(request),
+                "may_cancel": job.status in ACTIVE and self.has_control_permission(request),
             }
         return super().change_view(request, object_id, form_url, extra)
 

@@ -20,7 +20,7 @@ from denoise_relay.doctor.run import Finding, fail, ok, warn
 from denoise_relay.exceptions import ProtocolError, RelayError
 
 RATE = 48_000
-#: Seconds of work for a second of sound, above which nobody wants to wait.
+#: Seconds of work for a second of sound; more is reported as slow.
 SLOW = 1.0
 
 

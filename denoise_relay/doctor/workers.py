@@ -16,7 +16,8 @@ from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 from denoise_relay.models import Job
 
 REMEDY = "This needs the database: mend that first."
-#: Supervisors look every second: a job that waits longer waits for room, or for nobody.
+#: Supervisors look for jobs every second: a job that waits longer finds all of them busy, or
+#: none at all.
 WAITING_TOO_LONG = timedelta(seconds=60)
 RECENTLY = timedelta(hours=1)
 ENOUGH_ENDED = 5

@@ -1,8 +1,8 @@
-"""What can go wrong in the engine, told apart by who is at fault.
+"""The errors of the engine, by what is at fault.
 
     Exception
     ├── MediaRejected      the file: tell the person who sent it
-    ├── EngineUnavailable  the installation: tell whoever runs the site
+    ├── EngineUnavailable  the installation: tell the operators of the site
     └── EngineCrashed      the engine: a neutral sentence for people, `detail` for staff
 
 None of them carries a traceback or a path in its message.

@@ -159,7 +159,7 @@ def _fetch(source: Path, job: Job, target: Target) -> str:
 
 
 async def _cancel(tasks: Sequence[Task]) -> None:
-    """End what nobody waits for any more; bounded, because a person has pressed Ctrl-C."""
+    """Cancel the jobs that are left, within a time limit: a person has pressed Ctrl-C."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CANCEL_SECONDS):
             for task in tasks:

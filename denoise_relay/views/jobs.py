@@ -71,11 +71,11 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if not await sync_to_async(_has_original, thread_sensitive=False)(found):
         raise Http404("The recording has been deleted.")
     try:
-        anew = await actions.aretry(found)
+        retried = await actions.aretry(found)
     except IntegrityError as error:
         # Pruned between our look and the insert, which names the old job.
         raise Http404("The recording has been deleted.") from error
-    return HttpResponseRedirect(reverse("denoise_relay:job", args=[anew.pk]))
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[retried.pk]))
 
 
 def _has_original(job: Job) -> bool:

@@ -26,7 +26,7 @@ def _keep(path: Path, secret: str) -> None:
 
 
 def _api_key(folder: Path) -> None:
-    """One key for ever: the service shows a job only to the key that submitted it, and a
+    """One key that stays: the service shows a job only to the key that submitted it, and a
     restarted site looks for its unfinished jobs."""
     from denoise_relay.access import create_api_key
 

@@ -12,7 +12,7 @@ from project.demo.processes import Child
 
 HOST = "127.0.0.1"
 
-# What the demo decides itself; a value left over in somebody's shell must not reach a site.
+# What the demo decides itself; a value that is set in the shell must not reach a site.
 _OURS = (
     "ALLOWED_HOSTS",
     "CSRF_TRUSTED_ORIGINS",

@@ -193,7 +193,7 @@ def _end_stale(data: Path) -> None:
     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError, ProcessLookupError):
         while time.monotonic() < deadline:
             with socket.socket(socket.AF_UNIX) as probe:
-                # Raises where nobody listens; then the number in the file may be anybody's.
+                # Raises where no server listens; then the process id in the file may be reused.
                 probe.connect(str(_socket(data)))
             pid = int((data / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGINT)

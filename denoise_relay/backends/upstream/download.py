@@ -63,7 +63,7 @@ class Downloads:
 
     async def _follow(self, url: httpx.URL, workspace: Path) -> Path:
         for _hop in range(MAX_REDIRECTS + 1):
-            # Each hop is judged anew: a public host may redirect to a private one.
+            # Each hop is checked again: a public host may redirect to a private one.
             target = await resolve(url, self._allowed_hosts)
             found = await self._get(target, workspace)
             if isinstance(found, Path):
@@ -126,7 +126,7 @@ class Downloads:
 
 
 def _create(path: Path) -> BinaryIO:
-    # Not in a thread: a cancel meanwhile would leave an open file that nobody knows of.
+    # Not in a thread: a cancel meanwhile would leave a file open.
     return path.open("wb")
 
 

@@ -63,7 +63,7 @@ class Follower:
             await asyncio.sleep(delay)
 
     async def _settle(self, fault: Exception) -> Done | None:
-        """Ask the history how the job stands; None when it goes on, or nobody can tell."""
+        """Ask the history how the job stands; None when it goes on, or cannot be known."""
         result, _wait = await self._context.find(lambda record: record.id == self._id)
         if result is None:
             self._context.show(_("Waiting for the audio service"))

@@ -82,5 +82,5 @@ def _moment(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-    # Without an offset it may be anybody's local time: better to read on than to guess.
+    # Without an offset it may be in any time zone: reading on is safer than guessing.
     return moment if moment.tzinfo else None

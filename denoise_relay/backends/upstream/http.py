@@ -1,7 +1,7 @@
 """One HTTP request at a time: all of httpx that this app uses.
 
 Each request has a transport of its own over a shared TLS context. A pool shared by many
-streams is quadratic in their number when they end, and leaks a slot for ever when a request
+streams is quadratic in their number when they end, and loses a slot without end when a request
 is cancelled between connect and first write (httpcore 1093); a transport of its own costs
 0.04 ms. Working below `httpx.AsyncClient` also means: no cookies, no netrc, no proxy from
 the environment, no redirects, and no log line with a signed URL.

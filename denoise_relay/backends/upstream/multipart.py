@@ -69,6 +69,6 @@ def open_source(path: Path) -> BinaryIO:
     """Open a recording for upload.
 
     Not in a thread, though it may block for a moment: a cancel while the thread is at it
-    would leave an open file that nobody knows of.
+    would leave the file open.
     """
     return path.open("rb")

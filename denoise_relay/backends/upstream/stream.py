@@ -27,7 +27,7 @@ MAX_STREAM_BYTES = 512 * 1024 * 1024
 
 
 class Listener:
-    """Follows one job over any number of connections, and remembers what it last heard."""
+    """Reads the events of one job over any number of connections, and keeps the last one."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class Listener:
         budget = MAX_STREAM_BYTES
         loop = asyncio.get_running_loop()
         try:
-            # Bytes are not progress: a comment every few seconds keeps the read timeout
-            # happy for ever. This clock is moved by events alone.
+            # Bytes are not progress: a comment every few seconds would keep the read timeout
+            # from expiring. Only events move this clock.
             async with asyncio.timeout(self._stalled_seconds) as clock:
                 async for chunk in response.aiter_raw():
-                    heard = False
+                    progressed = False
                     for message in parser.feed(chunk):
                         event = self._decode(message.data)
                         if isinstance(event, Processing):
-                            heard = True
+                            progressed = True
                             self._on_event(event)
                         elif event is not None:
                             return event
-                    if heard:
+                    if progressed:
                         # Once a chunk: each move makes a timer, and a flood would make many.
                         clock.reschedule(loop.time() + self._stalled_seconds)
                     self.retry = parser.retry

@@ -1,4 +1,4 @@
-"""`manage.py denoise_worker`: runs jobs in a process of its own until it is told to stop."""
+"""`manage.py denoise_worker`: runs jobs in a process of its own until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 

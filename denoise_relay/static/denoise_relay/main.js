@@ -1,4 +1,4 @@
-/** The page's entry: defines the custom elements, once, whoever else loads this. */
+/** The page's entry: defines the custom elements, once, however often it is loaded. */
 
 import { DenoiseJob } from "./denoise-job.js";
 import { DenoisePlayer } from "./denoise-player.js";

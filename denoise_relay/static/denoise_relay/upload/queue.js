@@ -79,7 +79,7 @@ export class UploadQueue {
     if (objection) Object.assign(upload, { state: "rejected", message: objection });
     else this.#waiting.push(upload);
     this.#onChange(upload);
-    // Started in a moment: whoever adds several files adds all of them first.
+    // Started in a microtask: a caller that adds several files adds all of them first.
     queueMicrotask(() => {
       this.#next();
       if (!this.busy) this.#onIdle();
@@ -135,7 +135,7 @@ export class UploadQueue {
     } catch {
       outcome = { state: "rejected", message: this.#texts.network, again: true };
     }
-    // After a cancel the answer, if any, belongs to nobody.
+    // After a cancel the answer is ignored.
     if (this.#active.get(upload) === request) this.#finish(upload, outcome);
   }
 

@@ -70,7 +70,7 @@ export class ResumeStore {
     try {
       this.#storage?.setItem(KEY, JSON.stringify(Object.fromEntries(newest.slice(0, MOST))));
     } catch {
-      // Forbidden or full: a reload starts anew.
+      // Forbidden or full: after a reload, the upload starts from the beginning.
     }
   }
 }

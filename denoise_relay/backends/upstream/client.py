@@ -139,7 +139,7 @@ async def _raise_for_status(response: httpx.Response) -> None:
     if response.is_success:
         return
     message, explained = "", False
-    # Why it was refused is a courtesy: a broken body must not hide the status.
+    # The reason is optional: a broken body must not hide the status.
     with contextlib.suppress(ProtocolError, httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(CALL_SECONDS):
             body = await read_body(response, ERROR_BODY_BYTES)

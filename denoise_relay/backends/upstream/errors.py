@@ -3,7 +3,7 @@
 RelayError
 ├── NotSent              the server could not be reached: surely nothing happened there
 ├── OutcomeUnknown       the connection broke: the server may have acted on the request
-│   └── ReadTimeout      because it said nothing for too long
+│   └── ReadTimeout      because nothing came from it for too long
 ├── Refused              it answered, but not with what was asked for
 ├── StreamStalled        a stream without events, whatever bytes came
 ├── StreamEnded          a stream that ended cleanly without a terminal event
@@ -32,7 +32,7 @@ class OutcomeUnknown(RelayError):
 
 
 class ReadTimeout(OutcomeUnknown):
-    """The other side said nothing for longer than it may."""
+    """Nothing came from the server for longer than is allowed."""
 
 
 class Refused(RelayError):
@@ -47,7 +47,7 @@ class Refused(RelayError):
         self.message = message
         #: Seconds that `Retry-After` asks for, or 0.
         self.wait = wait
-        #: The body was an error of the contract, so the application itself said no; an
+        #: The body was an error of the contract, so the application itself refused; an
         #: intermediary's 502 or 504 says nothing about what happened behind it.
         self.explained = explained
 

@@ -15,7 +15,7 @@ from denoise_relay.exceptions import ProtocolError
 MAX_LINE_BYTES = 256 * 1024
 MAX_EVENT_BYTES = 256 * 1024
 MAX_DATA_LINES = 16_384
-#: A delay with more digits than this is nonsense; `int()` of thousands of them is slow.
+#: A delay with more digits than this is ignored; `int()` of thousands of them is slow.
 MAX_RETRY_DIGITS = 15
 
 _BOM = b"\xef\xbb\xbf"

@@ -16,8 +16,7 @@ class CloseCode(IntEnum):
 
     #: The watched job has ended and its terminal frame was sent.
     FINISHED = 1000
-    #: An error of ours. Not 1011: autobahn raises for it, and the socket would stay open
-    #: and nothing would be sent.
+    #: An error of ours. Not 1011: autobahn raises for it, and the socket would stay open.
     BROKEN = 4011
     #: The server stops, or the database is away; the client reconnects. Not 1012, which
     #: autobahn refuses.

@@ -17,11 +17,11 @@ from project.demo.state_servers import Postgres, Valkey
 
 WEBS = 2
 WORKERS = 2
-#: Until all answer; a slow machine makes two databases in it.
+#: Until all answer; on a slow machine, making two databases takes most of it.
 START_SECONDS = 60.0
-#: For our own processes to end, with the servers still there: leases are handed back.
+#: For our own processes to end while the database still runs: they release their leases.
 STOP_SECONDS = 2.8
-#: For PostgreSQL to write what it holds; all in all it stays under five.
+#: For PostgreSQL to write its buffers; with the seconds above, a stop stays under five.
 SERVERS_STOP_SECONDS = 1.5
 
 

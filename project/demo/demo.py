@@ -12,9 +12,9 @@ from project.demo.ports import expect_free, own_folder
 from project.demo.processes import Child, end_all, until_signal
 from project.demo.sites import HOST, Site
 
-#: Until a site answers; a slow machine migrates two databases in it.
+#: Until a site answers; on a slow machine, two migrations take most of it.
 START_SECONDS = 60.0
-#: For both children to end; with the rest of the work it makes three.
+#: For both children to end; a stop stays under three seconds with the rest of the work.
 STOP_SECONDS = 2.5
 
 

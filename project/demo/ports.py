@@ -59,4 +59,4 @@ def own_folder(state: Path, port: int) -> Iterator[Path]:
                 continue
             yield folder
             return
-    raise Taken(f"Two of us are running in {state} already.")
+    raise Taken(f"Two demos or clusters are running in {state} already. Stop one of them.")

@@ -70,7 +70,7 @@ def test_a_bad_value_is_reported_and_the_default_serves(
 
 
 @pytest.mark.parametrize("key", ["MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"])
-def test_zero_where_it_means_something(settings: Settings, key: str) -> None:
+def test_zero_is_allowed_where_it_has_a_meaning(settings: Settings, key: str) -> None:
     settings.DENOISE_RELAY = {key: 0}
 
     assert list(problems()) == []

@@ -34,7 +34,7 @@ async def test_a_reset_is_a_reset(upstream: ScriptedUpstream) -> None:
         await ask(upstream, get("/denoise"))
 
 
-async def test_a_drip_drips_and_silence_is_silent(upstream: ScriptedUpstream) -> None:
+async def test_a_slow_answer_and_a_pause_take_their_time(upstream: ScriptedUpstream) -> None:
     upstream.on_list(answers.drip(b"abc", seconds=0.02) + answers.silence(0.05))
     before = time.monotonic()
     assert await ask(upstream, get("/denoise")) == b"abc"
@@ -81,7 +81,9 @@ async def test_connections_can_be_refused_and_accepted_again(upstream: ScriptedU
 @pytest.mark.parametrize(
     "noise", [b"", b"\r\n\r\n", b"GET\r\n\r\n", b"\xff" * 100 + b"\r\n\r\n", b"x" * 200_000]
 )
-async def test_noise_is_survived(upstream: ScriptedUpstream, noise: bytes) -> None:
+async def test_the_server_goes_on_after_what_is_no_request(
+    upstream: ScriptedUpstream, noise: bytes
+) -> None:
     with contextlib.suppress(ConnectionError):
         reader, writer = await asyncio.open_connection("127.0.0.1", upstream.port)
         writer.write(noise)

@@ -36,7 +36,7 @@ def test_revoked_key_opens_nothing(secret: str, key: ApiKey) -> None:
     assert call(ROOT, secret).status == 401
 
 
-def test_session_alone_opens_nothing(db: None) -> None:
+def test_a_session_without_a_key_is_refused(db: None) -> None:
     client = AsyncClient()
     client.force_login(User.objects.create_superuser("root"))
 

@@ -40,7 +40,9 @@ def test_missing_migration() -> None:
 @committed
 @pytest.mark.postgres
 @pytest.mark.parametrize(("seconds", "level"), [(5, Level.WARN), (-60, Level.FAIL)])
-def test_clock_that_is_off(seconds: int, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_that_differs_from_the_database(
+    seconds: int, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Off:
         """`django.utils.timezone`, on a machine with another idea of the time."""
 

@@ -23,7 +23,7 @@ def old_job(**columns: Any) -> Job:
 
 
 @committed
-def test_work_that_nobody_does(settings: Settings) -> None:
+def test_queued_jobs_that_nobody_claims(settings: Settings) -> None:
     assert [level for level, _text in found(work)] == [Level.OK]
     make_job()
     assert [level for level, _text in found(work)] == [Level.OK], "it may be claimed any moment"

@@ -87,6 +87,6 @@ def test_default_is_the_setting_and_zero_keeps_jobs_but_sweeps() -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "1.5", "all"])
-def test_bad_days_are_refused(days: str) -> None:
+def test_an_invalid_number_of_days_is_refused(days: str) -> None:
     with pytest.raises(CommandError, match=re.escape(repr(days))):
         prune(f"--days={days}")

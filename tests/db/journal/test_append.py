@@ -197,7 +197,7 @@ def test_writers_at_the_same_time_leave_no_gap() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_ends_at_the_same_time_one_counts() -> None:
+def test_of_simultaneous_ends_one_is_written() -> None:
     job = make_job()
 
     ends = parallel([partial(end, job, DONE if n % 2 else FAILED) for n in range(8)])

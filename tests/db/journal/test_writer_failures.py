@@ -118,7 +118,7 @@ async def test_a_runner_that_lost_its_job_drops_nothing_of_its_successor() -> No
     assert [event.pct for event in await journaled(new)] == [0, 10]
 
 
-async def test_nobody_waits_for_a_writer_that_broke() -> None:
+async def test_a_waiting_write_fails_when_the_writer_breaks() -> None:
     lease = await leased()
     entered, gate = threading.Event(), threading.Event()
 

@@ -144,7 +144,7 @@ def test_one_failure_leaves_the_others_alone_and_fails_the_command(shell: Path) 
     assert f"{files[2]}: This kind of file cannot be processed." in err.getvalue()
 
 
-def test_mistakes_are_told_before_anything_is_submitted(shell: Path) -> None:
+def test_arguments_are_checked_before_anything_is_submitted(shell: Path) -> None:
     talk, other = recording(shell, "talk.wav"), recording(shell, "other.wav")
 
     with pytest.raises(CommandError, match=r"There is no file 'missing\.wav'"):
@@ -196,7 +196,7 @@ def readings(pct: float, *, ended: bool = False) -> dict[str, Progress]:
     return {"1": Progress(name="talk.wav", pct=pct, message="Cleaning", ended=ended)}
 
 
-def test_plain_lines_are_few() -> None:
+def test_without_a_terminal_a_line_per_ten_percent() -> None:
     lines: list[str] = []
     meter = ProgressBar(lines.append, moves=False)
 

@@ -66,7 +66,7 @@ def test_a_failed_page_says_why_and_offers_a_retry(client: Client, mine: dict[st
     assert f'action="/jobs/{job.pk}/retry/"' in page
 
 
-def test_what_is_not_yours_does_not_exist(client: Client) -> None:
+def test_jobs_of_others_are_not_found(client: Client) -> None:
     job = stored_job(visitor="somebody else")
     for pk in (job.pk, uuid.uuid4()):
         assert client.get(f"/jobs/{pk}/").status_code == 404

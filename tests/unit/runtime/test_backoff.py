@@ -28,7 +28,7 @@ def test_backoff_starts_again_after_progress() -> None:
     assert backoff.next_delay() == 1
 
 
-def test_backoff_survives_a_night_of_failures() -> None:
+def test_backoff_does_not_overflow_after_many_failures() -> None:
     backoff = Backoff(base=0.5, cap=30, draw=highest)
     assert {backoff.next_delay() for _ in range(2000)} == {0.5, 1, 2, 4, 8, 16, 30}
 

@@ -84,7 +84,7 @@ async def test_an_early_401_to_a_large_upload_is_found_out_by_the_probe(
     assert run.commits == []
 
 
-async def test_an_empty_wallet_is_found_out_by_the_probe(
+async def test_an_early_402_to_a_large_upload_is_found_out_by_the_probe(
     upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun, large: Path
 ) -> None:
     upstream.on_list(answers.error(402, "Wallet is empty"))

@@ -68,6 +68,6 @@ async def test_a_file_that_shrinks_is_an_error_and_not_a_short_body(source: Path
                 await anext(chunks)
 
 
-def test_memory_files_are_not_what_it_is_for() -> None:
+def test_a_file_in_memory_is_refused() -> None:
     with pytest.raises(io.UnsupportedOperation):
         MultipartBody(io.BytesIO(b"x"), file_name="a.wav", on_percent=lambda _: None)

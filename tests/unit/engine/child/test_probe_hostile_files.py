@@ -113,7 +113,7 @@ def test_video_is_never_decoded(files: dict[str, bytes], tmp_path: Path) -> None
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_damage_ends_in_an_answer(
+def test_a_damaged_file_is_measured_or_rejected(
     data: st.DataObject, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """In the child, because the next damage may crash a codec: that too would fail here."""

@@ -80,7 +80,7 @@ def test_overload_saturates_and_does_not_wrap(tmp_path: Path) -> None:
     assert material.si_sdr(np.clip(loud, -1, 1), after) > 10
 
 
-def test_the_model_forgets_an_explosion(tmp_path: Path) -> None:
+def test_the_model_recovers_after_samples_out_of_range(tmp_path: Path) -> None:
     clean = material.speech()
     bad = clean.copy()
     bad[1000:1100] = 8.0

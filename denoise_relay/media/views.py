@@ -114,16 +114,13 @@ def _file_response(request: HttpRequest, file: _StoredFile, *, in_parts: bool) -
     size, etag = file.size_bytes, file.etag
     if not if_none_match(request.headers.get("If-None-Match", ""), etag):
         return _with_validators(HttpResponse(status=304), etag)
-    span: ByteRange | None = None
-    # Ranges are for GET only (14.2); HEAD gets the headers of the whole file.
-    if request.method == "GET" and if_range(request.headers.get("If-Range", ""), etag):
-        try:
-            span = parse_range(request.headers.get("Range", ""), size)
-        except RangeNotSatisfiable:
-            refused = HttpResponse(status=416)
-            refused["Content-Range"] = f"bytes */{size}"
-            refused["Accept-Ranges"] = "bytes"
-            return refused
+    try:
+        span = _requested_range(request, file)
+    except RangeNotSatisfiable:
+        refused = HttpResponse(status=416)
+        refused["Content-Range"] = f"bytes */{size}"
+        refused["Accept-Ranges"] = "bytes"
+        return refused
     as_part = span is not None and span.open_ended and in_parts and size > PARTS_FROM_BYTES
     if span is not None and as_part:
         # Browsers begin with "bytes=0-" and read while they play. Daphne does not make a sender
@@ -150,6 +147,14 @@ def _file_response(request: HttpRequest, file: _StoredFile, *, in_parts: bool) -
         # Once Chromium has cached a part, it requests all the rest as a range with an end.
         response["Cache-Control"] = "private, no-store"
     return response
+
+
+def _requested_range(request: HttpRequest, file: _StoredFile) -> ByteRange | None:
+    """The range to send, or None for the whole file. Raises `RangeNotSatisfiable`."""
+    # Ranges are for GET only (14.2); HEAD gets the headers of the whole file.
+    if request.method != "GET" or not if_range(request.headers.get("If-Range", ""), file.etag):
+        return None
+    return parse_range(request.headers.get("Range", ""), file.size_bytes)
 
 
 def _with_validators(response: HttpResponseBase, etag: str) -> HttpResponseBase:

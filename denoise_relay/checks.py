@@ -18,6 +18,11 @@ from denoise_relay import backends, conf
 from denoise_relay.models import Job
 
 TAG = "denoise_relay"
+CORE_LAYER = "channels_redis.core.RedisChannelLayer"
+PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+#: The core layer's blocking read takes 5 s; the timeout of a socket must be longer.
+BLOCKING_READ_SECONDS = 5
+OLDEST_DAPHNE = (4, 2, 2)
 
 
 @register(TAG)
@@ -101,14 +106,6 @@ def check_apps(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
             id="denoise_relay.W006",
         )
     ]
-
-
-TAG = "denoise_relay"
-CORE_LAYER = "channels_redis.core.RedisChannelLayer"
-PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
-#: The core layer's own blocking read takes 5 s; a socket must be more patient than that.
-BLOCKING_READ_SECONDS = 5
-OLDEST_DAPHNE = (4, 2, 2)
 
 
 @register(TAG)

@@ -1,4 +1,4 @@
-"""Keys of the north API for staff. The secret is shown once; only its digest is kept."""
+"""API keys in the admin. The secret is shown once; only its digest is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ApiKeyBase):
-    """Made here, revoked here, and otherwise left alone."""
+    """Staff create, rename and revoke keys; nothing else can be changed."""
 
     list_display = ("name", "user", "created_at", "revoked_at")
     list_select_related = ("user",)
@@ -39,7 +39,7 @@ class ApiKeyAdmin(ApiKeyBase):
     def get_readonly_fields(
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
-        # Whose jobs a key opens must not change after the key was given out.
+        # A key that was handed out must not begin to open the jobs of another user.
         return ("user", "created_at", "revoked_at") if obj else ()
 
     def save_model(

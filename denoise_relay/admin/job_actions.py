@@ -1,6 +1,6 @@
-"""What staff do with jobs in the admin: retry and cancel, one or a selection.
+"""Retry and cancel in the admin, for one job or a selection.
 
-Each calls the same function as the pages and the API do.
+Both call `jobs.actions`, as the pages and the API do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     JobBase = object
 
-#: Jobs that one action takes: each is a transaction of its own.
+#: Jobs of one action at most: each is a transaction of its own.
 ACTION_LIMIT = 200
 
 
@@ -46,7 +46,7 @@ class JobActions(JobBase):
         self._cancel(request, self._selected(request, queryset))
 
     def _selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> Sequence[Job]:
-        """The selection, or nothing and a message when it is too large to act on."""
+        """The selected jobs; none, with a message, if there are more than `ACTION_LIMIT`."""
         selected = list(queryset.select_related("owner", "api_key")[: ACTION_LIMIT + 1])
         if len(selected) <= ACTION_LIMIT:
             return selected

@@ -1,7 +1,7 @@
-"""Jobs for staff: read-only, and what staff do with them goes through `jobs`.
+"""Jobs in the admin: read-only; retry and cancel go through `jobs.actions`.
 
-No script and no style is inline, so that a strict Content-Security-Policy holds here too.
-Nothing on the list page costs more when there are more jobs.
+No script and no style is inline, so that a strict Content-Security-Policy works here, too.
+The cost of the list page does not grow with the number of jobs.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class JobAdmin(JobActions, JobBase):
         "attempt",
         "upstream_id",
     )
-    # Others have no index to sort by.
+    # The other columns have no index.
     sortable_by = ("age",)
     list_filter = ("status", "is_video", ("owner", admin.EmptyFieldListFilter))
     date_hierarchy = "created_at"
-    # They make the search box appear; `get_search_results` does the work.
+    # Django shows the search box only with these; `get_search_results` searches.
     search_fields = ("file_name", "id", "upstream_id", "owner__username")
     search_help_text = gettext_lazy("File name, job id, upstream id, or owner")
     actions = ("retry_selected", "cancel_selected")
@@ -98,7 +98,7 @@ class JobAdmin(JobActions, JobBase):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        """Nobody edits a row: Django then shows the page without a form and refuses a POST."""
+        """Nobody edits a row: Django shows the page without a form and refuses a POST."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
@@ -121,7 +121,7 @@ class JobAdmin(JobActions, JobBase):
 
     @admin.display(description=gettext_lazy("work"))
     def work(self, job: Job) -> str:
-        """From its first runner to its end, or to now; empty while it waits."""
+        """Time from the first runner's start to the end, or to now; empty while it waits."""
         if job.started_at is None:
             return ""
         took: timedelta = (job.finished_at or timezone.now()) - job.started_at
@@ -144,14 +144,14 @@ class JobAdmin(JobActions, JobBase):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         found = super().get_changelist_instance(request)
         if found.query:
-            # The dates of a search would each be a search of their own.
+            # Each date of the hierarchy would repeat the search.
             found.date_hierarchy = None
         return found
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        """A UUID goes straight to its row; other words are looked for in names."""
+        """A UUID is looked up by key; other words are searched for in names."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -186,7 +186,7 @@ class JobAdmin(JobActions, JobBase):
 
 
 def _players(job: Job) -> list[tuple[str, str]]:
-    """Labels and addresses of what can be played."""
+    """Labels and URLs of the recordings that can be played."""
     try:
         links = presentation.links_of(job)
     except NoReverseMatch:  # a site without our pages

@@ -1,4 +1,4 @@
-"""Can jobs be done: does the upstream take our key, does the local engine work?"""
+"""The backend: does the upstream accept our key, or does the local engine work?"""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from denoise_relay.doctor.run import Finding, fail, ok, warn
 from denoise_relay.exceptions import ProtocolError, RelayError
 
 RATE = 48_000
-#: Seconds of work for a second of sound; more is reported as slow.
+#: Seconds of processing for a second of sound; more is reported as slow.
 SLOW = 1.0
 
 
 async def backend() -> Sequence[Finding]:
-    """Ask whatever does the jobs."""
+    """Test the configured backend, if it is one of ours."""
     settings = relay_settings()
     found = backends.backend_class(settings)
     if issubclass(found, UpstreamBackend):
@@ -36,7 +36,7 @@ async def backend() -> Sequence[Finding]:
 
 
 async def _upstream(settings: RelaySettings) -> Finding:
-    """One small request of the contract, which shows whether the key is good."""
+    """Send one small request of the contract, which shows whether the key is accepted."""
     url = settings.UPSTREAM_URL
     http = HttpClient()
     begun = time.perf_counter()
@@ -87,7 +87,7 @@ def _validation() -> Sequence[Finding]:
 
 
 async def _engine() -> Finding:
-    """Denoise a second of noise, in a child process as always."""
+    """Denoise a second of noise, in a child process as for a job."""
     with tempfile.TemporaryDirectory(prefix="denoise-doctor-") as folder:
         source, target = Path(folder, "noise.wav"), Path(folder, f"clean{engine.OUTPUT_SUFFIX}")
         _write_noise(source)
@@ -103,7 +103,7 @@ async def _engine() -> Finding:
             return fail(f"The local engine refused a good file ({error}).", "Report this, please.")
         took = time.perf_counter() - begun
     text = f"The local engine cleaned {measured.duration_seconds:g} s of sound in {took:.1f} s."
-    if took <= SLOW + 2.0:  # starting the child takes one
+    if took <= SLOW + 2.0:  # the start of the child takes part of it
         return ok(text)
     return warn(text, "This machine is slow or busy; give it cores, or lower MAX_ENGINES.")
 

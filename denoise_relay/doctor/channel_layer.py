@@ -13,13 +13,13 @@ from denoise_relay.doctor.run import Finding, fail, ok, warn
 from denoise_relay.pubsub.round_trip import round_trip
 
 ROUND_TRIP_SECONDS = 5.0
-#: The pub/sub layer looks for messages of a new channel every 0.1 s; that is no slowness.
+#: The pub/sub layer polls a new channel every 0.1 s; that is not slow.
 SLOW_SECONDS = 0.5
 ALIAS = "default"
 
 
 async def layer() -> Sequence[Finding]:
-    """A message from one connection to another, as between two processes."""
+    """Send a message from one connection to another, as between two processes."""
     here = get_channel_layer(ALIAS)
     external = relay_settings().WORKER == "external"
     if here is None or isinstance(here, InMemoryChannelLayer):
@@ -55,7 +55,7 @@ async def layer() -> Sequence[Finding]:
 
 
 def _where() -> str:
-    """The addresses, without user and password."""
+    """The addresses of the servers, without user and password."""
     configured: dict[str, Any] = dict(settings.CHANNEL_LAYERS)[ALIAS]
     hosts = configured.get("CONFIG", {}).get("hosts", [])
     shown = [_address(host) for host in hosts] if isinstance(hosts, list | tuple) else []
@@ -71,7 +71,7 @@ def _address(host: Any) -> str:
 
 
 async def _close(used: Any) -> None:
-    """Close its connections; not every layer knows how."""
+    """Close the layer's connections, if it is of a kind that can."""
     if isinstance(used, _pubsub()):
         await used.flush()  # deletes nothing: the pub/sub layer keeps nothing
     elif hasattr(used, "close_pools"):
@@ -79,7 +79,7 @@ async def _close(used: Any) -> None:
 
 
 def _pubsub() -> tuple[type[Any], ...]:
-    """The class, where channels_redis is installed."""
+    """The class of the pub/sub layer, if channels_redis is installed."""
     try:
         from channels_redis.pubsub import RedisPubSubChannelLayer
     except ImportError:

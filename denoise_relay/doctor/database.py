@@ -32,7 +32,7 @@ def _findings() -> Iterator[Finding]:
     migrations = _migrations(connection)
     yield migrations
     if migrations.level is Level.FAIL:
-        return  # there may be no table to ask
+        return  # the tables may be missing
     if connection.vendor == "sqlite":
         yield from _sqlite(connection)
     elif connection.vendor == "postgresql":
@@ -94,7 +94,7 @@ def _sqlite(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def _owners() -> list[str]:
-    """Who holds fresh leases."""
+    """The owners of leases that have not expired."""
     fresh = Job.objects.using(router.db_for_write(Job)).filter(lease_until__gt=timezone.now())
     return sorted(set(fresh.order_by().values_list("lease_owner", flat=True)) - {""})
 
@@ -103,14 +103,14 @@ def _clock(connection: BaseDatabaseWrapper) -> Finding:
     before = timezone.now()
     theirs = _ask(connection, "SELECT clock_timestamp()")
     after = timezone.now()
-    # The answer was made somewhere between the two.
+    # The server read its clock between the two.
     skew = theirs - (before + (after - before) / 2)
     ahead = "ahead of" if skew > timedelta() else "behind"
     text = f"The database's clock is {abs(skew).total_seconds():.1f} s {ahead} ours."
     if abs(skew) < SKEW_WARN + (after - before):
         return ok(text)
     remedy = "Run a time service (chrony, systemd-timesyncd) on both machines."
-    # Leases are by the database's clock alone; deadlines and ages compare the two.
+    # Leases use the database's clock only; deadlines and ages compare both clocks.
     return (fail if abs(skew) > SKEW_FAIL else warn)(text, remedy)
 
 

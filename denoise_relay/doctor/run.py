@@ -18,7 +18,7 @@ from denoise_relay.conf import relay_settings
 
 
 class Level(enum.StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     #: As it should be.
     OK = "OK"
@@ -34,7 +34,7 @@ class Finding:
 
     level: Level
     text: str
-    #: What to do about it; empty where nothing is to be done.
+    #: What to do about it; empty for OK.
     remedy: str = ""
 
 
@@ -115,10 +115,10 @@ def blocking(
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """Run blocking code in a thread that need not be waited for.
+    """Run blocking code in a daemon thread.
 
-    Python waits for the threads of the usual executors at its end, so that a database that
-    hangs would keep the command from ending.
+    Python waits for the threads of executors at its end, so a database that hangs would keep the
+    command from ending.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
@@ -152,5 +152,5 @@ def _secrets() -> list[str]:
     relay = relay_settings()
     passwords = [str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()]
     found = {relay.API_KEY, relay.METRICS_TOKEN, settings.SECRET_KEY, *passwords}
-    # A shorter text is no secret, and would be found in many words.
+    # A shorter text would be found in many words.
     return sorted((secret for secret in found if len(secret) >= 6), key=len, reverse=True)

@@ -18,13 +18,13 @@ from denoise_relay.models import Job, media_storage
 
 REMEDY = "Is the storage (STORAGES, MEDIA_ROOT) there, and may we write to it?"
 GIB = 1024**3
-#: Times the largest upload that should be free.
+#: Free space that is enough, in multiples of the largest upload.
 COMFORTABLE = 10
 SAMPLE_JOBS = 20
 
 
 def _findings() -> Iterator[Finding]:
-    """Store a few bytes and delete them again; look for room; look for what should be there."""
+    """Store and delete a few bytes; check the free space; check that recordings are there."""
     used = media_storage()
     yield _round_trip(used)
     if isinstance(used, FileSystemStorage):
@@ -72,11 +72,11 @@ def _room(what: str, folder: Path) -> Finding:
 
 
 def _missing(used: Storage) -> Iterator[Finding]:
-    """The newest recordings: a storage that another process cannot see is a common mistake."""
+    """Look for the newest recordings: processes with different storages are a common mistake."""
     try:
         newest = list(Job.objects.order_by("-created_at", "-id")[:SAMPLE_JOBS])
     except DatabaseError:
-        return  # a diagnosis of its own says so
+        return  # the diagnosis of the database reports it
     names = [name for job in newest for name in (job.original.name, job.result.name) if name]
     gone = [name for name in names if not used.exists(name)]
     if gone:

@@ -1,6 +1,6 @@
-"""Jobs in the foreground: submit files, follow them to their end, fetch what came out.
+"""Jobs in the foreground: submit files, follow the jobs to their end, fetch the results.
 
-What is followed is the journal, so it makes no difference which process runs a job.
+The rows of the jobs are polled, so any process may run them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import Supervisor
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 CANCEL_SECONDS = 5.0
 
 
 @dataclass(kw_only=True, slots=True)
 class Task:
-    """One file and what became of it."""
+    """One file and its outcome."""
 
     source: Path
     job_id: UUID | None = None
     reading: Progress = field(init=False)
     #: Where the result was written to, or its URL where results stay upstream.
     output: str = ""
-    #: Why there is none.
+    #: Why there is no result.
     problem: str = ""
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ async def run(
 
 @contextlib.asynccontextmanager
 async def _worker(settings: RelaySettings) -> AsyncIterator[None]:
-    """A supervisor of our own, unless other processes are there to run jobs."""
+    """Run a supervisor in this process, unless external workers run the jobs."""
     if settings.WORKER != "embedded":
         yield
         return
@@ -93,7 +93,7 @@ async def _submit(task: Task) -> None:
             try:
                 job = await asyncio.shield(submission)
             except asyncio.CancelledError:
-                # A thread may be storing the job right now; then it must be canceled, too.
+                # A thread may be storing the job now; that job must be canceled, too.
                 await asyncio.wait({submission}, timeout=CANCEL_SECONDS)
                 if submission.done() and submission.exception() is None:
                     task.job_id = submission.result().pk
@@ -114,19 +114,19 @@ async def _follow(tasks: Sequence[Task], target: Target, meter: ProgressBar) -> 
             if job is None:
                 task.problem = "The job was deleted."
             else:
-                await _look(task, job, target)
+                await _update(task, job, target)
         shown = [task for task in tasks if task.job_id]
         meter.show({str(task.job_id): task.reading for task in shown})
         if all(task.ended for task in tasks):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _rows(job_ids: list[UUID]) -> dict[UUID, Job]:
     return {job.pk: job for job in Job.objects.filter(pk__in=job_ids)}
 
 
-async def _look(task: Task, job: Job, target: Target) -> None:
+async def _update(task: Task, job: Job, target: Target) -> None:
     task.reading = Progress(name=job.file_name, pct=job.pct, message=job.message, ended=job.ended)
     if job.status == Status.DONE:
         try:
@@ -138,7 +138,7 @@ async def _look(task: Task, job: Job, target: Target) -> None:
 
 
 def _fetch(source: Path, job: Job, target: Target) -> str:
-    """Copy the result out of the storage; the file appears whole or not at all."""
+    """Copy the result out of the storage, to a file that appears complete or not at all."""
     if not job.result:
         if not job.result_url:
             raise FileNotFoundError("it is neither here nor upstream")
@@ -149,7 +149,7 @@ def _fetch(source: Path, job: Job, target: Target) -> str:
         try:
             with job.result.open("rb") as content:
                 shutil.copyfileobj(content, draft, 1024 * 1024)
-            # NamedTemporaryFile is for the owner's eyes only; a result is an ordinary file.
+            # A temporary file is private to its owner; a result is an ordinary file.
             Path(draft.name).chmod(0o644)
             Path(draft.name).replace(path)
         except BaseException:
@@ -168,5 +168,5 @@ async def _cancel(tasks: Sequence[Task]) -> None:
 
 
 def beside(source: Path, job: Job) -> Path:
-    """A target: next to the source."""
+    """The default target: in the folder of the source."""
     return source.with_name(presentation.denoised_name(job))

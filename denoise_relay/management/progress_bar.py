@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 BAR_WIDTH = 24
 NAME_WIDTH = 28
-#: Plain lines are written at each of these steps, not at each event.
+#: A plain line is written at each of these steps, not at each event.
 STEP_PERCENT = 10
 
 
 class Progress(NamedTuple):
-    """How far one job is, in words that are safe to print."""
+    """The progress of one job, as text that is safe to print."""
 
     name: str
     pct: float
@@ -22,35 +22,35 @@ class Progress(NamedTuple):
 
 
 class ProgressBar:
-    """Shows readings; call `show` with all of them as often as you like.
+    """Shows the progress of several jobs with `write`.
 
-    `write` takes text as it is; `moves` says whether it is a terminal's.
+    `moves` says whether `write` writes to a terminal, where bars can be drawn again in place.
     """
 
     def __init__(self, write: Callable[[str], object], *, moves: bool) -> None:
         self._write = write
         self._moves = moves
         self._drawn = 0
-        self._told: dict[str, tuple[int, bool]] = {}
+        self._printed: dict[str, tuple[int, bool]] = {}
 
     def show(self, readings: Mapping[str, Progress]) -> None:
-        """`readings` by a key that stays the same; draws what has changed."""
+        """Show all jobs; the key of a job stays the same from call to call."""
         size = shutil.get_terminal_size()
         if self._moves and len(readings) < size.lines:
             self._draw([_bar(reading)[: size.columns - 1] for reading in readings.values()])
         else:
-            self._tell(readings)
+            self._print(readings)
 
     def _draw(self, lines: list[str]) -> None:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
         self._drawn = len(lines)
 
-    def _tell(self, readings: Mapping[str, Progress]) -> None:
+    def _print(self, readings: Mapping[str, Progress]) -> None:
         for key, reading in readings.items():
             step = (int(reading.pct) // STEP_PERCENT, reading.ended)
-            if self._told.get(key) != step:
-                self._told[key] = step
+            if self._printed.get(key) != step:
+                self._printed[key] = step
                 self._write(f"{reading.name}: {reading.pct:.0f}% {reading.message}\n")
 
 

@@ -22,7 +22,7 @@ register = template.Library()
 
 @register.inclusion_tag("denoise_relay/_assets.html")
 def denoise_assets() -> dict[str, Any]:
-    """The style sheet and the ES module, once per page, in the head. Nothing inline: a
+    """The style sheets and the ES module: once per page, in the head. Nothing is inline: a
     Content-Security-Policy of `default-src 'self'` is enough."""
     return {}
 
@@ -36,12 +36,12 @@ def denoise_job(
     controls: bool = True,
     title: bool = False,
 ) -> dict[str, Any]:
-    """One job, live: server-rendered inside a `<denoise-job>` element that takes over.
+    """One job, live: HTML from the server in a `<denoise-job>` element, which keeps it up to date.
 
     `variant`: `card` has progress, then the player; `row` is one line of a list. `controls`:
-    show *Cancel* and *Try again* (the views ask the access policy again). `title`: the page
-    is about this job, so that the document's title tells its progress. The page should have
-    been rendered with a request, for the forms' CSRF token.
+    show *Cancel* and *Try again* (the views check the access policy again). `title`: the page
+    is about this job, so the document's title shows its progress. Render the page with a
+    request, which the forms' CSRF token needs.
     """
     return {
         "job": job,

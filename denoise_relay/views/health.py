@@ -1,4 +1,4 @@
-"""Whether this process is alive, and ready for traffic: open to all, without secrets."""
+"""Health checks: is this process alive, and is it ready for traffic? Open to all, no secrets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from denoise_relay.pubsub.round_trip import round_trip
 from denoise_relay.runtime import database, logs
 from denoise_relay.worker import embedded
 
-#: For each part, and all at once: probes come with a short patience of their own.
+#: For all parts, which are checked at the same time. Probes have short time limits themselves.
 ANSWER_SECONDS = 2.0
 
 
 async def live(request: HttpRequest) -> HttpResponse:
-    """GET /healthz/live: 200 for as long as the event loop turns. Touches nothing else."""
+    """GET /healthz/live: 200 while the event loop runs. Checks nothing else."""
     return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
@@ -41,9 +41,8 @@ async def ready(request: HttpRequest) -> JsonResponse:
 class _ReadinessCheck:
     """Checks one part: one check at a time, with a time limit for each answer.
 
-    A check that takes longer goes on, and later requests wait for it: they come every few
-    seconds, and new checks would pile up in the threads, or on the locks, behind a part that
-    hangs.
+    A check that takes longer continues, and later requests wait for it: probes come every few
+    seconds, and when a part hangs, new checks would queue up in the threads or on its locks.
     """
 
     def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:
@@ -54,7 +53,7 @@ class _ReadinessCheck:
         loop = asyncio.get_running_loop()
         running = self._checking
         if running is None or running.done() or running.get_loop() is not loop:
-            # A fresh context: the probe's request must not lend its thread to a late answer.
+            # An empty context: the task may outlive this request and must not use its thread.
             running = self._checking = loop.create_task(
                 self._run(), name="denoise-ready", context=contextvars.Context()
             )
@@ -66,7 +65,7 @@ class _ReadinessCheck:
 
 
 async def _check_database() -> bool:
-    """Ask in the event path's own threads, which is where a database must answer for us."""
+    """Query the database from the threads of the event path, which depends on it."""
     try:
         await database.call(_select_one)
     except DatabaseFailure as error:

@@ -22,12 +22,12 @@ from denoise_relay.models import Job
 REFRESH_SECONDS = 3
 
 
-# For this viewer alone, and asked for again each time. Not `no-store`, which would keep the
-# page out of the browser's back/forward cache.
+# Cached for this viewer only, and checked with the server each time. Not `no-store`, which would
+# keep the page out of the browser's back/forward cache.
 @cache_control(private=True, no_cache=True)
 @require_http_methods(["GET", "HEAD"])
 async def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """One job: complete as it stands, and live where there is JavaScript."""
+    """The page of one job: complete without JavaScript, and live with it."""
     viewer = await access.viewer_of(request)
     found = await access.aget_job(viewer, job_id)
     return await sync_to_async(_render_job)(request, viewer, found)
@@ -61,9 +61,9 @@ async def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Do the same recording again as a new job. 302 to the new job's page.
+    """Process the same recording again, as a new job. 302 to the new job's page.
 
-    A job that still runs is not doubled: 302 to its own page.
+    An active job is not retried: 302 to its own page.
     """
     found = await access.aget_job(await access.viewer_of(request), job_id, "change")
     if not found.ended:
@@ -73,7 +73,7 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     try:
         retried = await actions.aretry(found)
     except IntegrityError as error:
-        # Pruned between our look and the insert, which names the old job.
+        # Pruned after the check above: the new row refers to the old job.
         raise Http404("The recording has been deleted.") from error
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[retried.pk]))
 

@@ -1,9 +1,9 @@
-"""GET /metrics: this process's numbers for Prometheus.
+"""GET /metrics: the metrics of this process, for Prometheus.
 
-Who may read them: with `METRICS_TOKEN`, whoever sends it as a bearer token, from anywhere.
-Without one, a client on this machine that came straight to us. A proxy on this machine has a
-loopback address too, so a request that names another host, or shows a proxy's traces, is
-not taken for one of ours. All others get what an unknown address gets.
+Access: with `METRICS_TOKEN`, every client that sends it as a bearer token. Without it, only
+clients on this machine that connect directly: a proxy on this machine has a loopback address,
+too, so a request for another host, or with the headers of a proxy, gets the 404 of an unknown
+path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from denoise_relay.runtime import database, logs
 from denoise_relay.runtime import metrics as instruments
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: Counting is one pass over an index: cheap, but nothing to repeat for each of many scrapers.
+#: Counting reads a whole index: cheap, but not to be repeated for each of many scrapers.
 CACHE_SECONDS = 5.0
 DATABASE_SECONDS = 3.0
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
@@ -52,7 +52,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:
-    """Nothing for those who may read; raises `Http404` where there is no token to ask for."""
+    """None if the client may read, else 401; raises `Http404` where no token is set."""
     token = relay_settings().METRICS_TOKEN
     if not token:
         if not _from_this_machine(request):
@@ -88,17 +88,17 @@ def _loopback(address: str) -> bool:
 
 
 async def _count() -> None:
-    """Bring the numbers of the database up to date, unless they are a few seconds old."""
+    """Count the jobs in the database, unless that was done within `CACHE_SECONDS`."""
     global _counted_at
     if time.monotonic() - _counted_at < CACHE_SECONDS:
         return
-    # Before the question, so that scrapers which come meanwhile do not ask it too.
+    # Set before the query, so that scrapers that come during it do not repeat it.
     _counted_at = time.monotonic()
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
             statuses, oldest = await database.call(_numbers)
     except (DatabaseFailure, TimeoutError) as error:
-        # Not old numbers under a new date.
+        # No value, because an old one would get a new timestamp.
         instruments.JOBS.clear()
         instruments.QUEUE_OLDEST.set(float("nan"))
         logs.logger.warning(

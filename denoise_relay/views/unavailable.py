@@ -1,7 +1,7 @@
-"""503 with `Retry-After` while the database is away: for pages, for scripts, for the API.
+"""Answers 503 with `Retry-After` while the database cannot be reached: pages, JSON and the API.
 
-Django would answer 500, which says "broken" to people, and "do not retry" to programs and
-proxies. Nothing is lost meanwhile: what runs goes on, and open sockets stay open.
+Django would answer 500, after which programs and proxies do not retry. No job is lost in the
+meantime: running jobs continue, and open sockets stay open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from denoise_relay.runtime import logs
 
 RETRY_AFTER_SECONDS = 5
-#: What Django raises for a database that cannot be reached, or that broke off.
+#: What Django raises when the database cannot be reached or the connection breaks.
 AWAY = (OperationalError, InterfaceError)
 HEADERS = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
 
@@ -28,25 +28,25 @@ Answer = Callable[[HttpRequest], HttpResponse]
 
 
 def for_visitors(request: HttpRequest) -> HttpResponse:
-    """A page for browsers, which comes back by itself; JSON for anything else."""
+    """For browsers a page that reloads itself; JSON for all other clients."""
     if "text/html" not in request.headers.get("Accept", ""):
         message = _("The service is not available. Try again in a moment.")
         body = {"error": "unavailable", "message": message}
         return JsonResponse(body, status=503, headers=HEADERS)
-    # Without the request: a site's context processors may ask the database.
+    # Without the request: a site's context processors may query the database.
     context = {"refresh_seconds": RETRY_AFTER_SECONDS if request.method == "GET" else None}
     page = render_to_string("denoise_relay/unavailable.html", context)
     return HttpResponse(page, status=503, headers=HEADERS)
 
 
 def guard(patterns: Sequence[URLPattern], answer: Answer = for_visitors) -> None:
-    """Have every view of a URLconf answer so when it meets a database that is away."""
+    """Wrap every view of a URLconf, so that `answer` responds while the database is away."""
     for pattern in patterns:
         pattern.callback = guarded(pattern.callback, answer)
 
 
 def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:
-    """One view; sync or async, with all its marks (`csrf_exempt` among them)."""
+    """Wrap one view, sync or async; its attributes, such as `csrf_exempt`, are kept."""
     if inspect.iscoroutinefunction(view):
 
         @functools.wraps(view)

@@ -1,7 +1,7 @@
 """The upload page, and the JSON that its script reads.
 
 Views are asynchronous; templates are rendered in Django's database thread, because a
-site's own base template may touch `request.user` or anything else that is lazy.
+site's own base template may use `request.user` or anything else that queries the database.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Rejection(NamedTuple):
 
 @dataclass(kw_only=True, slots=True)
 class FormResult:
-    """What became of each file of one form: a bad one does not stop the others."""
+    """The outcome of each file of one form: a rejected file does not stop the others."""
 
     jobs: list[Job] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -55,9 +55,9 @@ class FormResult:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
-    `upload=<id>` of one that came in parts (`tus.py`).
+    `upload=<id>` of a complete resumable upload (`uploads.tus`).
 
-    A form gets 302 (to the job, or here when there are several) or 400 with the page;
+    A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
     """
     viewer = await access.viewer_of(request)
@@ -84,7 +84,7 @@ def _upload_id(request: HttpRequest) -> str:
 
 
 async def _complete(viewer: Viewer, upload_id: str) -> HttpResponse:
-    """Only scripts send in parts, so this is always JSON."""
+    """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
         return _result_json(FormResult(jobs=[await completion.complete(viewer, upload_id)]))
     except UploadRejected as error:
@@ -112,7 +112,7 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> FormResult:
 
 
 def _files(request: HttpRequest) -> Sequence[File[bytes]]:
-    """The uploaded files; parses the body when no middleware has, which takes a while."""
+    """The uploaded files. Parses the body, unless a middleware has done it, which takes time."""
     if request.POST.get("sample"):
         return [validation.sample()]
     return request.FILES.getlist(FIELD)
@@ -159,7 +159,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "extensions": sorted(AUDIO) + sorted(VIDEO),
         "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in VIDEO)),
-        # Text: scripts read these, and a number would get the language's separators.
+        # As text: scripts read these, and a template would add the language's separators.
         "max_bytes": str(settings.MAX_UPLOAD_BYTES),
         "part_bytes": str(settings.UPLOAD_PART_BYTES),
         "max_size": size_limit,

@@ -138,7 +138,7 @@ async def test_killed_worker_is_survived_and_all_is_watched_elsewhere(state: Pat
         assert "Traceback" not in "".join(p.read_text() for p in state.glob("w*/log.txt"))
 
 
-def test_kill_9_of_parent_leash_and_database_each_ends_well(state: Path) -> None:
+def test_kill_9_of_the_command_of_all_processes_and_of_the_database(state: Path) -> None:
     with ClusterProcess(state) as cluster:
         family = cluster.ready().family()
         os.kill(cluster.pid, signal.SIGKILL)
@@ -148,7 +148,7 @@ def test_kill_9_of_parent_leash_and_database_each_ends_well(state: Path) -> None
     with ClusterProcess(state) as cluster:
         assert "password" in cluster.ready().output
         assert cluster.rows("SELECT username FROM auth_user") == [("admin",)]
-        # All at once, but the servers: nobody is left to end them.
+        # All but PostgreSQL at once: no process is left that would end it.
         database = cluster.database
         family = cluster.family()
         lines = {pid: command_line(pid) for pid in family}
@@ -162,7 +162,7 @@ def test_kill_9_of_parent_leash_and_database_each_ends_well(state: Path) -> None
     with ClusterProcess(state) as cluster:
         cluster.ready()
         assert not alive(database)
-        # The database is not started again: it is where everything is.
+        # A database that dies ends the cluster; only the other processes are restarted.
         os.kill(cluster.database, signal.SIGKILL)
         assert cluster.ended(within=15) == 1
         assert "The database ended by itself" in cluster.output

@@ -22,7 +22,7 @@ from denoise_relay.management.progress_bar import ProgressBar
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs
 
-#: What shells expect of a command ended by Ctrl-C: 128 + SIGINT.
+#: Exit code of a command that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
 
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         target = _target(files, output)
         level = logs.logger.level
         if verbosity < 2:
-            # Lines of the log would run across the bars.
+            # Log lines would be written across the bars.
             logs.logger.setLevel(logging.WARNING)
         try:
             tasks = asyncio.run(self._run(files, target))
@@ -95,7 +95,7 @@ class Command(BaseCommand):
 
 
 def _target(files: Sequence[Path], output: Path | None) -> Target:
-    """What `-o` means: a file, a folder, or nothing."""
+    """Where results go: what `-o` means for a file, a folder, or none of both."""
     if output is None:
         return foreground.beside
     if len(files) == 1 and not output.is_dir():
@@ -107,7 +107,7 @@ def _target(files: Sequence[Path], output: Path | None) -> Target:
     def inside(_source: Path, job: Job) -> Path:
         name = Path(presentation.denoised_name(job))
         path, n = output / name, 1
-        # Files of one name from several folders must not replace each other.
+        # Files with the same name from several folders must not replace each other.
         while path in taken:
             n += 1
             path = output / f"{name.stem}-{n}{name.suffix}"

@@ -13,7 +13,7 @@ from denoise_relay.jobs import retention
 from denoise_relay.jobs.retention import Tally
 from denoise_relay.uploads import spool
 
-SAY_EVERY_SECONDS = 2.0
+PROGRESS_SECONDS = 2.0
 
 
 class Command(BaseCommand):
@@ -33,12 +33,12 @@ class Command(BaseCommand):
         days: int = options["days"] or relay_settings().RETENTION_DAYS
         dry_run: bool = options["dry_run"]
         tally = Tally()
-        said_at = time.monotonic()
+        printed_at = time.monotonic()
 
         def progress(so_far: Tally) -> None:
-            nonlocal said_at
-            if time.monotonic() - said_at >= SAY_EVERY_SECONDS:
-                said_at = time.monotonic()
+            nonlocal printed_at
+            if time.monotonic() - printed_at >= PROGRESS_SECONDS:
+                printed_at = time.monotonic()
                 self.stdout.write(f"… {_words(so_far)}")
 
         if days:

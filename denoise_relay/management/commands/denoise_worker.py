@@ -19,11 +19,11 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.worker.supervisor import Supervisor
 
-#: From the first signal to the end, whatever hangs: process managers kill after 10 s.
+#: From the first signal to the end, even if something hangs: process managers kill after 10 s.
 STOP_SECONDS = 9.0
-#: After this long without health the process ends, for its manager to start it afresh.
-SICK_SECONDS = 60.0
-LOOK_SECONDS = 1.0
+#: An unhealthy worker ends after this time, so that its process manager starts it again.
+UNHEALTHY_SECONDS = 60.0
+CHECK_SECONDS = 1.0
 
 
 def positive(text: str) -> int:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         self, *args: Any, max_jobs: int | None, metrics_port: int | None, **options: Any
     ) -> None:
         if not logs.logger.hasHandlers():
-            # A site that configures no logging still wants to see what its worker does.
+            # Without any logging configuration a worker would show nothing of what it does.
             logs.logger.addHandler(logging.StreamHandler(self.stderr))
             logs.logger.setLevel(logging.INFO)
         settings = relay_settings()
@@ -73,7 +73,7 @@ def _show_metrics(port: int) -> None:
 
 
 async def _work(settings: RelaySettings) -> bool:
-    """Work until a signal comes; false when the supervisor fell ill for good instead."""
+    """Work until a signal comes. Returns false if the supervisor stayed unhealthy instead."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +94,7 @@ async def _work(settings: RelaySettings) -> bool:
             extra=logs.fields("no_shared_layer"),
         )
     try:
-        return await _well(supervisor, stop)
+        return await _wait_for_signal(supervisor, stop)
     finally:
         await supervisor.stop()
         await asyncio.to_thread(database.close)
@@ -105,17 +105,18 @@ async def _work(settings: RelaySettings) -> bool:
         )
 
 
-async def _well(supervisor: Supervisor, stop: asyncio.Event) -> bool:
-    """Return true at the signal, false after `SICK_SECONDS` of bad health."""
+async def _wait_for_signal(supervisor: Supervisor, stop: asyncio.Event) -> bool:
+    """Wait for the signal. Returns false once the supervisor was unhealthy for
+    `UNHEALTHY_SECONDS`."""
     loop = asyncio.get_running_loop()
-    well_at = loop.time()
-    while loop.time() - well_at < SICK_SECONDS:
+    healthy_at = loop.time()
+    while loop.time() - healthy_at < UNHEALTHY_SECONDS:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(CHECK_SECONDS):
                 await stop.wait()
         except TimeoutError:
             if supervisor.healthy:
-                well_at = loop.time()
+                healthy_at = loop.time()
         else:
             return True
     logs.logger.critical(
@@ -129,15 +130,15 @@ async def _well(supervisor: Supervisor, stop: asyncio.Event) -> bool:
 
 def _signaled(stop: asyncio.Event, number: int) -> None:
     if stop.is_set():
-        # Leases expire by themselves; children of the engine die with us.
+        # Leases expire; the engine's child processes end with their parent.
         os._exit(128 + number)
     stop.set()
     _end_within(STOP_SECONDS)
 
 
 def _end_within(seconds: float) -> None:
-    """End the process then, at the latest: a thread that hangs in a dead database or disk
-    would keep Python from ever leaving."""
+    """End the process after `seconds` at the latest: Python waits at its end for threads, and one
+    may hang in a database or on a disk."""
     timer = threading.Timer(seconds, os._exit, args=(1,))
     timer.daemon = True
     timer.start()

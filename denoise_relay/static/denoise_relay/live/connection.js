@@ -1,8 +1,8 @@
 /**
  * Keeps one viewer connected: WebSocket first, then Server-Sent Events, then polling.
  *
- * Decides when to open, how long to wait, when to fall back and when to stop. What is sent and
- * received is the route's business (`routes.js`), how it is carried that of `transports.js`.
+ * Decides when to open, how long to wait, when to fall back and when to stop. `routes.js` has
+ * what is sent and received, `transports.js` how.
  */
 
 import { backoff } from "../backoff.js";

@@ -1,6 +1,6 @@
 /**
- * Hands each job on the page to a connection: a lone job gets a socket of its own, several
- * share one. However many elements a page has, it opens two sockets at the most (per hundred).
+ * Gives each job on the page a connection: a single job gets a socket of its own, several
+ * share one. A page opens at most two sockets for each hundred elements.
  */
 
 import { browser } from "../environment.js";

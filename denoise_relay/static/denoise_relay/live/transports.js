@@ -1,7 +1,6 @@
 /**
- * The three ways to receive messages: WebSocket, Server-Sent Events, polling. Each knows how to
- * open, how to notice that it is dead, and how to close. What follows from that is decided by
- * `connection.js`.
+ * The three ways to receive messages: WebSocket, Server-Sent Events, polling. Each opens,
+ * notices when it is broken, and closes. `connection.js` decides what happens then.
  */
 
 import { Timers } from "../environment.js";
@@ -96,7 +95,7 @@ export class SocketTransport {
   #receive(raw) {
     const data = decode(raw);
     if (data === null) return;
-    // Anything that arrives proves the line, not only the answer to the ping.
+    // Any message shows that the connection works, not only the answer to the ping.
     this.#timers.clear("pong");
     this.#timers.set("ping", TIMES.ping, () => this.#ping());
     if ("pong" in data) this.#listener.alive();
@@ -130,7 +129,7 @@ export class StreamTransport {
       this.#watchSilence();
       listener.message(data);
     };
-    // EventSource would retry by its own clock; ours has jitter, resume and fallbacks.
+    // EventSource would reconnect by itself, without jitter, resume and fallbacks.
     stream.onerror = () => listener.lost(ABNORMAL);
   }
 

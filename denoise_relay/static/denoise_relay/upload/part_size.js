@@ -1,4 +1,4 @@
-/** How large the parts of an upload are, by how long they take. Pure. Sizes in bytes. */
+/** The sizes of the parts of an upload, by the time that they take. Pure. Sizes in bytes. */
 
 const MIB = 1024 * 1024;
 /** The first part, and the largest file that a form sends: the most that nginx allows by default. */
@@ -20,7 +20,7 @@ export function nextPart(size, tookMs, largest) {
 }
 
 /**
- * The size of the next part after the line broke.
+ * The size of the next part after the connection broke.
  * @param {number} size
  * @param {number} largest
  */

@@ -4,7 +4,8 @@
  */
 
 /**
- * Sends one file. The answer is that of the upload page; it rejects when the line stays dead.
+ * Sends one file. The answer is that of the upload page; it rejects when the connection
+ * stays broken.
  * @callback Send
  * @param {File} file
  * @param {Progress} on

@@ -1,4 +1,4 @@
-/** One file on its way over tus: announce it, send its parts, finish it, and recover in between. */
+/** One file sent over tus: create the upload, send the parts, finish, recover from failures. */
 
 import { backoff, CAP_MS } from "../backoff.js";
 import { FIRST_PART, nextPart, partAfterBreak, SMALLEST_PART } from "./part_size.js";
@@ -114,7 +114,7 @@ export class Transfer {
       this.#options.resumeStore.keep(this.#file, location, expires);
       return null;
     }
-    // No tus here, or something in between that forbids it: the form gets through, or tells why.
+    // No tus on this server, or a proxy forbids it: the form works, or its answer says why.
     if ([403, 404, 405, 412, 501].includes(answer.status)) {
       const whole = form(this.#file, this.#on);
       this.#interrupt = whole.abort;

@@ -1,5 +1,6 @@
 /**
- * Sends a file in parts (tus 1.0), so that a broken line costs one part and not the whole file.
+ * Sends a file in parts (tus 1.0), so that a broken connection costs one part and
+ * not the whole file.
  * A `Send` for `UploadQueue`, as `formSender` is, to which it leaves small files.
  */
 

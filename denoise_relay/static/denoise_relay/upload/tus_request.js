@@ -1,15 +1,15 @@
-/** One request of the tus protocol, which ends when nothing moves any more. */
+/** One request of the tus protocol, which ends when it makes no progress any more. */
 
 import { parsed } from "./json.js";
 
-/** Nothing was sent for so long: the line is dead, whatever the browser believes. */
+/** Without progress for this long the connection is broken, whatever the browser reports. */
 const STALL_MS = 45_000;
-/** For the answer: the server looks into the recording, which takes a while. */
+/** For the answer: the server checks the recording, which takes some seconds. */
 const ANSWER_MS = 150_000;
 
 /** @typedef {{status: number, body: any, header: (name: string) => string|null}} TusAnswer */
 
-/** A step that failed and may succeed later; nothing is lost but this step. */
+/** A step failed that may succeed later; only this step has to be repeated. */
 export class Interrupted extends Error {
   /**
    * @param {TusAnswer|null} answer what the server answered, if it did
@@ -33,7 +33,7 @@ export class Interrupted extends Error {
  */
 
 /**
- * Send a request. The answer rejects with `Interrupted` when the line breaks or stalls.
+ * Send a request. The answer rejects with `Interrupted` when the connection breaks or stalls.
  * @param {string} method
  * @param {string} url
  * @param {RequestOptions} options

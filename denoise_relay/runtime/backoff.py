@@ -34,7 +34,7 @@ class Backoff:
     @property
     def ceiling(self) -> float:
         """The longest that the next delay can be."""
-        # The exponent is bounded, because 2.0**1024 overflows: a night of failures gets there.
+        # The exponent is bounded, because 2.0**1024 overflows, and failures may go on for days.
         return min(self._cap, self._base * 2.0 ** min(self.failures, 63))
 
     def next_delay(self, at_least: float = 0.0) -> float:

@@ -97,7 +97,7 @@ def test_staff_with_change_permission_see_and_control() -> None:
     assert client.post(f"{LIST}{job.pk}/cancel/").status_code == 302
 
 
-def test_unknown_job_cannot_be_job_to_control(root: Client) -> None:
+def test_an_unknown_job_cannot_be_controlled(root: Client) -> None:
     path = reverse("admin:denoise_relay_job_cancel", args=["00000000-0000-4000-8000-000000000000"])
 
     assert root.post(path).status_code == 404

@@ -190,7 +190,7 @@ class Supervisor:
             "%d jobs stop here: %s",
             len(self._runners),
             why,
-            extra=logs.fields("leases_stop_runnersed", jobs=len(self._runners)),
+            extra=logs.fields("leases_abandoned", jobs=len(self._runners)),
         )
         for task in self._runners.values():
             task.cancel()

@@ -174,7 +174,9 @@ async def test_a_database_that_was_away_ends_no_job(monkeypatch: pytest.MonkeyPa
     assert found.status == "done"
 
 
-async def test_runners_stop_when_no_lease_can_be_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_runners_stop_when_no_lease_can_be_renewed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     job, backend = await new_job(), Scripted(replace(QUICK, LEASE_SECONDS=0.9), hang)
     real = leases.renew
 
@@ -190,3 +192,5 @@ async def test_runners_stop_when_no_lease_can_be_renewed(monkeypatch: pytest.Mon
         (found,) = await ended(job)
 
     assert found.epoch >= 2
+    actions = [getattr(record, "relay_action", "") for record in caplog.records]
+    assert "leases_abandoned" in actions

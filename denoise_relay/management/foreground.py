@@ -36,14 +36,14 @@ class Task:
 
     source: Path
     job_id: UUID | None = None
-    reading: Progress = field(init=False)
+    progress: Progress = field(init=False)
     #: Where the result was written to, or its URL where results stay upstream.
     output: str = ""
     #: Why there is no result.
     problem: str = ""
 
     def __post_init__(self) -> None:
-        self.reading = Progress(name=self.source.name, pct=0.0, message="")
+        self.progress = Progress(name=self.source.name, pct=0.0, message="")
 
     @property
     def ended(self) -> bool:
@@ -55,7 +55,7 @@ Target = Callable[[Path, Job], Path]
 
 
 async def run(
-    sources: Sequence[Path], target: Target, settings: RelaySettings, meter: ProgressBar
+    sources: Sequence[Path], target: Target, settings: RelaySettings, progress_bar: ProgressBar
 ) -> list[Task]:
     """Run all files to their ends. When cancelled, cancels the jobs that have not ended."""
     tasks = [Task(source=source) for source in sources]
@@ -63,7 +63,7 @@ async def run(
         try:
             for task in tasks:
                 await _submit(task)
-            await _follow(tasks, target, meter)
+            await _follow(tasks, target, progress_bar)
         except asyncio.CancelledError:
             await _cancel(tasks)
             raise
@@ -105,7 +105,7 @@ async def _submit(task: Task) -> None:
     task.job_id = job.pk
 
 
-async def _follow(tasks: Sequence[Task], target: Target, meter: ProgressBar) -> None:
+async def _follow(tasks: Sequence[Task], target: Target, progress_bar: ProgressBar) -> None:
     while True:
         waiting = {task.job_id: task for task in tasks if task.job_id and not task.ended}
         rows = await database.call(_rows, list(waiting))
@@ -116,7 +116,7 @@ async def _follow(tasks: Sequence[Task], target: Target, meter: ProgressBar) -> 
             else:
                 await _update(task, job, target)
         shown = [task for task in tasks if task.job_id]
-        meter.show({str(task.job_id): task.reading for task in shown})
+        progress_bar.show({str(task.job_id): task.progress for task in shown})
         if all(task.ended for task in tasks):
             return
         await asyncio.sleep(POLL_SECONDS)
@@ -127,7 +127,7 @@ def _rows(job_ids: list[UUID]) -> dict[UUID, Job]:
 
 
 async def _update(task: Task, job: Job, target: Target) -> None:
-    task.reading = Progress(name=job.file_name, pct=job.pct, message=job.message, ended=job.ended)
+    task.progress = Progress(name=job.file_name, pct=job.pct, message=job.message, ended=job.ended)
     if job.status == Status.DONE:
         try:
             task.output = await asyncio.to_thread(_fetch, task.source, job, target)

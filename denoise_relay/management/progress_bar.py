@@ -33,31 +33,31 @@ class ProgressBar:
         self._drawn = 0
         self._printed: dict[str, tuple[int, bool]] = {}
 
-    def show(self, readings: Mapping[str, Progress]) -> None:
+    def show(self, jobs: Mapping[str, Progress]) -> None:
         """Show all jobs; the key of a job stays the same from call to call."""
         size = shutil.get_terminal_size()
-        if self._moves and len(readings) < size.lines:
-            self._draw([_bar(reading)[: size.columns - 1] for reading in readings.values()])
+        if self._moves and len(jobs) < size.lines:
+            self._draw([_bar(progress)[: size.columns - 1] for progress in jobs.values()])
         else:
-            self._print(readings)
+            self._print(jobs)
 
     def _draw(self, lines: list[str]) -> None:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
         self._drawn = len(lines)
 
-    def _print(self, readings: Mapping[str, Progress]) -> None:
-        for key, reading in readings.items():
-            step = (int(reading.pct) // STEP_PERCENT, reading.ended)
+    def _print(self, jobs: Mapping[str, Progress]) -> None:
+        for key, progress in jobs.items():
+            step = (int(progress.pct) // STEP_PERCENT, progress.ended)
             if self._printed.get(key) != step:
                 self._printed[key] = step
-                self._write(f"{reading.name}: {reading.pct:.0f}% {reading.message}\n")
+                self._write(f"{progress.name}: {progress.pct:.0f}% {progress.message}\n")
 
 
-def _bar(reading: Progress) -> str:
-    filled = round(reading.pct / 100 * BAR_WIDTH)
+def _bar(progress: Progress) -> str:
+    filled = round(progress.pct / 100 * BAR_WIDTH)
     bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-    name = reading.name
+    name = progress.name
     if len(name) > NAME_WIDTH:
         name = f"{name[: NAME_WIDTH - 1]}…"
-    return f"{name:<{NAME_WIDTH}} {bar} {reading.pct:3.0f}% {reading.message}"
+    return f"{name:<{NAME_WIDTH}} {bar} {progress.pct:3.0f}% {progress.message}"

@@ -67,13 +67,13 @@ class Command(BaseCommand):
         self._report(tasks)
 
     async def _run(self, files: Sequence[Path], target: Target) -> list[Task]:
-        meter = ProgressBar(self._draw, moves=self.stderr.isatty())
+        progress_bar = ProgressBar(self._draw, moves=self.stderr.isatty())
         task = asyncio.current_task()
         if task is not None:
             with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            return await foreground.run(files, target, relay_settings(), meter)
+            return await foreground.run(files, target, relay_settings(), progress_bar)
         finally:
             await asyncio.to_thread(database.close)
             await sync_to_async(connections.close_all)()

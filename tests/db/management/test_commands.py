@@ -189,20 +189,20 @@ def test_jobs_of_external_workers_are_followed(shell: Path, settings: Settings) 
     assert (shell / "talk-denoised.flac").read_bytes() == b"by another"
 
 
-# The meter
+# The progress bar
 
 
-def readings(pct: float, *, ended: bool = False) -> dict[str, Progress]:
+def rows(pct: float, *, ended: bool = False) -> dict[str, Progress]:
     return {"1": Progress(name="talk.wav", pct=pct, message="Cleaning", ended=ended)}
 
 
 def test_without_a_terminal_a_line_per_ten_percent() -> None:
     lines: list[str] = []
-    meter = ProgressBar(lines.append, moves=False)
+    progress_bar = ProgressBar(lines.append, moves=False)
 
     for pct in range(100):
-        meter.show(readings(pct))
-    meter.show(readings(100, ended=True))
+        progress_bar.show(rows(pct))
+    progress_bar.show(rows(100, ended=True))
 
     assert len(lines) == 11
     assert lines[1] == "talk.wav: 10% Cleaning\n"
@@ -212,10 +212,10 @@ def test_bars_move_in_place_and_fit_the_terminal(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "20")
     drawn: list[str] = []
-    meter = ProgressBar(drawn.append, moves=True)
+    progress_bar = ProgressBar(drawn.append, moves=True)
 
-    meter.show(readings(0))
-    meter.show(readings(50))
+    progress_bar.show(rows(0))
+    progress_bar.show(rows(50))
 
     assert drawn[0].startswith("\x1b[2Ktalk.wav ")
     assert drawn[1].startswith("\x1b[1A\x1b[2Ktalk.wav ")

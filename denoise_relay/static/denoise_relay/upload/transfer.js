@@ -8,7 +8,8 @@ import { Interrupted, metadata, tusRequest, unlessTemporary } from "./tus_reques
 /** @typedef {import("./tus_request.js").TusAnswer} TusAnswer */
 /** @typedef {import("./queue.js").Answer} Answer */
 
-/** Failures in a row, while online, before a person is asked to try again: a minute or two. */
+/** Failures in a row, while online, before a person is asked to try again: after a minute on
+ * average, two at most. */
 const TRIES = 8;
 /** How long an upload is remembered where the server does not say how long it keeps it. */
 const REMEMBER_MS = 3_600_000;

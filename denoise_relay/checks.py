@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from denoise_relay import backends, conf
 from denoise_relay.models import Job
+from denoise_relay.pubsub import publisher
 
 TAG = "denoise_relay"
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
@@ -57,19 +57,16 @@ def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
 
     A warning and no error: the journal carries everything, only seconds later.
     """
-    layer = get_channel_layer()
-    if conf.relay_settings().WORKER != "external":
+    if publisher.shared_layer() is not None or conf.relay_settings().WORKER != "external":
         return []
-    if layer is None or isinstance(layer, InMemoryChannelLayer):
-        return [
-            Warning(
-                "DENOISE_RELAY: WORKER is external, but CHANNEL_LAYERS reaches no other process: "
-                "viewers see each step only at the next position check.",
-                hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or WORKER = 'embedded'.",
-                id="denoise_relay.W004",
-            )
-        ]
-    return []
+    return [
+        Warning(
+            "DENOISE_RELAY: WORKER is external, but CHANNEL_LAYERS reaches no other process: "
+            "viewers see each step only at the next position check.",
+            hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or WORKER = 'embedded'.",
+            id="denoise_relay.W004",
+        )
+    ]
 
 
 @register(TAG)

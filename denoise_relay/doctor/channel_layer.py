@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from channels.layers import channel_layers
 from django.conf import settings
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.run import Finding, fail, ok, warn
+from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.round_trip import round_trip
 
 ROUND_TRIP_SECONDS = 5.0
@@ -20,9 +21,9 @@ ALIAS = "default"
 
 async def layer() -> Sequence[Finding]:
     """Send a message from one connection to another, as between two processes."""
-    here = get_channel_layer(ALIAS)
+    here = publisher.shared_layer()
     external = relay_settings().WORKER == "external"
-    if here is None or isinstance(here, InMemoryChannelLayer):
+    if here is None:
         if external:
             return [
                 fail(

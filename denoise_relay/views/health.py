@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from django.db import Error as DatabaseFailure
 from django.db import connections, router
@@ -14,6 +14,7 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.round_trip import round_trip
 from denoise_relay.runtime import database, logs
+from denoise_relay.runtime.background import spawn
 from denoise_relay.worker import embedded
 
 #: For all parts, which are checked at the same time. Probes have short time limits themselves.
@@ -45,7 +46,7 @@ class _ReadinessCheck:
     seconds, and when a part hangs, new checks would queue up in the threads or on its locks.
     """
 
-    def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, check: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         self._check = check
         self._checking: asyncio.Task[bool] | None = None
 
@@ -53,15 +54,9 @@ class _ReadinessCheck:
         loop = asyncio.get_running_loop()
         running = self._checking
         if running is None or running.done() or running.get_loop() is not loop:
-            # An empty context: the task may outlive this request and must not use its thread.
-            running = self._checking = loop.create_task(
-                self._run(), name="denoise-ready", context=contextvars.Context()
-            )
+            running = self._checking = spawn(self._check(), "denoise-ready")
         done, _pending = await asyncio.wait({running}, timeout=ANSWER_SECONDS)
         return bool(done) and running.result()
-
-    async def _run(self) -> bool:
-        return await self._check()
 
 
 async def _check_database() -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from denoise_relay.engine.commands import available, denoise, probe
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
-from denoise_relay.engine.process import available, denoise, probe
 from denoise_relay.engine.protocol import Probe
 
 #: The ending of every result's file name.

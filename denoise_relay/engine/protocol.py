@@ -1,7 +1,7 @@
 """The messages of the child to the parent: one JSON object a line, on standard output.
 
     {"pct": 41.5, "message": "Isolating voice"}          any number, rising
-    {"probe": {…fields of Probe…}}                       last, success
+    {"result": {…fields of the command's record…}}       last, success
     {"rejected": {"code": "…", "message": "…"}}          last, the file is at fault
     {"unavailable": "…"}                                 last, a package is missing
 
@@ -11,10 +11,11 @@ everything.
 
 from __future__ import annotations
 
-import json
-import math
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
 
 from denoise_relay.engine.errors import REJECTION_CODES, MediaRejected
 
@@ -47,14 +48,7 @@ MAX_LINES_PER_SECOND: Final = 20
 MAX_LINES: Final = 10_000
 _MAX_MESSAGE: Final = 1000
 _MAX_BRACKETS: Final = 16
-_FIELDS: Final = {
-    "duration_seconds": float,
-    "sample_rate": int,
-    "channels": int,
-    "codec": str,
-    "container": str,
-    "has_video": bool,
-}
+_Record = TypeVar("_Record")
 
 
 def read_line(data: bytes) -> dict[str, Any]:
@@ -62,7 +56,8 @@ def read_line(data: bytes) -> dict[str, Any]:
     # Our lines are nested twice at most; thousands of brackets would exhaust json's recursion.
     if data.count(b"[") + data.count(b"{") > _MAX_BRACKETS:
         raise ValueError("nested too deeply")
-    line = json.loads(data)
+    # Refuses what json.loads would take: NaN, Infinity.
+    line = msgspec.json.decode(data)
     if not isinstance(line, dict):
         raise ValueError(f"not an object: {line!r}")
     return line
@@ -78,16 +73,13 @@ def read_progress(line: dict[str, Any]) -> tuple[float, str]:
     return float(pct), message
 
 
-def read_probe(fields: object) -> Probe:
-    """The result of a success. Raises `ValueError`."""
-    if not isinstance(fields, dict) or fields.keys() != _FIELDS.keys():
-        raise ValueError(f"probe is {fields!r}")
-    for name, kind in _FIELDS.items():
-        if type(fields[name]) is not kind:
-            raise ValueError(f"{name} is {fields[name]!r}")
-    if not math.isfinite(fields["duration_seconds"]):
-        raise ValueError("duration is not finite")
-    return Probe(**fields)
+def read_record(kind: type[_Record], fields: object) -> _Record:
+    """The result of a success: a dataclass with exactly these fields. Raises `ValueError`."""
+    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    if not isinstance(fields, dict) or fields.keys() != names:
+        raise ValueError(f"result is {fields!r}")
+    # Its `ValidationError` is a ValueError. Strict: no strings or booleans for numbers.
+    return msgspec.convert(fields, kind)
 
 
 def read_rejection(fields: object) -> MediaRejected:

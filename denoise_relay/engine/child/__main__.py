@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from denoise_relay.engine import protocol
@@ -50,13 +51,13 @@ def main(arguments: list[str]) -> int:
     reporter = _Reporter(os.dup(1))
     os.dup2(2, 1)
     try:
-        probe = _probe(options) if options.command == "probe" else _denoise(options, reporter)
+        record = _COMMANDS[options.command](options, reporter)
     except MediaRejected as exc:
         reporter.send({"rejected": {"code": exc.code, "message": str(exc)}})
     except ImportError as exc:
         reporter.send({"unavailable": str(exc.name or exc)})
     else:
-        reporter.send({"probe": dataclasses.asdict(probe)})
+        reporter.send({"result": dataclasses.asdict(record)})
     return 0
 
 
@@ -74,7 +75,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _probe(options: argparse.Namespace) -> Any:
+def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
     # Brings native libraries with it: only now that the limits hold.
     from denoise_relay.engine.child.probe import probe_file
 
@@ -106,6 +107,11 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
     reporter.progress(100.0, protocol.WRITING)
     return probe
 
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
+    "probe": _probe,
+    "denoise": _denoise,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -33,10 +33,10 @@ GOOD_PROBE = {
         b'{"pct": 101, "message": "Reading audio"}\n',
         b'{"pct": true, "message": "Reading audio"}\n',
         b'{"pct": 5, "message": "<script>"}\n',
-        b'{"probe": {}}\n',
-        json.dumps({"probe": {**GOOD_PROBE, "sample_rate": "8000"}}).encode() + b"\n",
-        json.dumps({"probe": {**GOOD_PROBE, "duration_seconds": float("inf")}}).encode() + b"\n",
-        json.dumps({"probe": GOOD_PROBE}).encode(),  # cut before the end of the line
+        b'{"result": {}}\n',
+        json.dumps({"result": {**GOOD_PROBE, "sample_rate": "8000"}}).encode() + b"\n",
+        json.dumps({"result": {**GOOD_PROBE, "duration_seconds": float("inf")}}).encode() + b"\n",
+        json.dumps({"result": GOOD_PROBE}).encode(),  # cut before the end of the line
         b'{"rejected": {"code": "because", "message": "no"}}\n',
         b'{"rejected": 3}\n',
         b"[" * 10_000 + b"\n",
@@ -77,7 +77,7 @@ async def test_progress_that_falls_is_held_up(
     monkeypatch: pytest.MonkeyPatch, long_file: Path, target: Path
 ) -> None:
     lines = [{"pct": pct, "message": "Reading audio"} for pct in (10, 50, 20)]
-    said = "\n".join(json.dumps(line) for line in [*lines, {"probe": GOOD_PROBE}])
+    said = "\n".join(json.dumps(line) for line in [*lines, {"result": GOOD_PROBE}])
     pretend(monkeypatch, f"import sys; open(sys.argv[-1], 'w').close(); print({said!r})")
     seen: list[float] = []
     await engine.denoise(long_file, target, on_progress=lambda pct, message: seen.append(pct))

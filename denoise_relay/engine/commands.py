@@ -1,0 +1,105 @@
+"""What the engine can do, each in a child process of its own (`process`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from denoise_relay.engine import process
+from denoise_relay.engine.errors import EngineCrashed, MediaRejected
+from denoise_relay.engine.process import TimedOut
+from denoise_relay.engine.protocol import Probe
+
+
+def available() -> bool:
+    """True if the packages of the local engine are installed. Cheap; loads none of them."""
+    return process.missing_package() is None
+
+
+async def probe(
+    path: str | os.PathLike[str],
+    *,
+    max_duration_seconds: float | None = None,
+    timeout_seconds: float = 30.0,
+) -> Probe:
+    """Measure a file in a child process. May be cancelled and repeated.
+
+    Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable`,
+    `EngineCrashed`, or `OSError` if there is no such file.
+    """
+    command = ["probe"]
+    if max_duration_seconds is not None:
+        command += ["--max-duration-seconds", str(float(max_duration_seconds))]
+    try:
+        source = _absolute(path)
+        return await process.run(
+            [*command, "--", str(source)],
+            returns=Probe,
+            reads=[source],
+            on_progress=_ignore,
+            timeout_seconds=timeout_seconds,
+        )
+    except TimedOut as exc:
+        raise MediaRejected("too_slow") from exc
+
+
+async def denoise(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    on_progress: Callable[[float, str], None],
+    timeout_seconds: float = 3600.0,
+) -> Probe:
+    """Denoise `source` into the FLAC file `target`, which appears whole or not at all.
+
+    `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100; an
+    exception from it ends the work. May be cancelled: the child is killed and nothing is left
+    behind. May be repeated: an existing target is replaced. The result has the input's channels (a
+    downmix to stereo if there are more than 2), rate and number of samples. Raises
+    `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`), or
+    `OSError` if there is no such file.
+    """
+    before = _absolute(source)
+    with _whole_or_absent(_absolute(target)) as unfinished, _no_result_in_time(timeout_seconds):
+        return await process.run(
+            ["denoise", "--", str(before), str(unfinished)],
+            returns=Probe,
+            reads=[before],
+            on_progress=on_progress,
+            timeout_seconds=timeout_seconds,
+        )
+
+
+@contextlib.contextmanager
+def _whole_or_absent(target: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `target` when the block ends well, and is deleted
+    otherwise."""
+    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        yield unfinished
+        if not unfinished.exists():
+            raise EngineCrashed("the child reported success without a result")
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _no_result_in_time(timeout_seconds: float) -> Iterator[None]:
+    """Turns the end of the time into a crash: the file is known to be good."""
+    try:
+        yield
+    except TimedOut as exc:
+        raise EngineCrashed(f"no result within {timeout_seconds:g} s") from exc
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """A path that cannot be mistaken for an option."""
+    return Path(os.path.abspath(path))
+
+
+def _ignore(pct: float, message: str) -> None:
+    """For commands without progress."""

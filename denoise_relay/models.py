@@ -96,6 +96,19 @@ class Job(models.Model):
     size_bytes = models.PositiveBigIntegerField(_("size"), default=0)
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     is_video = models.BooleanField(_("video"), default=False)
+    # Set where `original` is an excerpt: the recording it was cut from, and where it begins.
+    whole = models.FileField(
+        _("whole recording"),
+        upload_to=media_name,
+        storage=media_storage,
+        max_length=255,
+        blank=True,
+    )
+    excerpt_start_seconds = models.FloatField(_("excerpt from"), null=True, blank=True)
+
+    # How it is done. The backend's default preset is "". `backend` is set when a runner begins.
+    preset = models.CharField(_("preset"), max_length=32, blank=True, default="")
+    backend = models.CharField(_("backend"), max_length=32, blank=True, default="")
 
     # What viewers see.
     status = models.CharField(
@@ -113,6 +126,8 @@ class Job(models.Model):
         _("result"), upload_to=media_name, storage=media_storage, max_length=255, blank=True
     )
     result_url = models.TextField(_("upstream result"), blank=True, default="")
+    # What people should know about a result that is kept all the same.
+    warning = models.CharField(_("warning"), max_length=MESSAGE_LIMIT, blank=True, default="")
     error_detail = models.TextField(_("error for staff"), blank=True, default="")
 
     # What a runner needs to continue after a crash.
@@ -185,6 +200,7 @@ class Event(models.Model):
     pct = models.FloatField()
     message = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
     url = models.TextField(blank=True, default="")
+    warning = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
     at = models.DateTimeField()
 
     class Meta:

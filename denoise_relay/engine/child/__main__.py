@@ -14,6 +14,7 @@ from typing import Any, Final
 from denoise_relay.engine import protocol
 from denoise_relay.engine.child import limits
 from denoise_relay.engine.errors import MediaRejected
+from denoise_relay.engine.presets import PRESETS
 
 #: Where reading ends and writing starts, in percent of a denoising.
 _READ_PCT: Final = 5.0
@@ -70,6 +71,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     probe.add_argument("--max-duration-seconds", type=float)
     probe.add_argument("source")
     denoise = commands.add_parser("denoise")
+    denoise.add_argument("--preset", choices=PRESETS, default="best")
     denoise.add_argument("source")
     denoise.add_argument("target")
     return parser.parse_args(arguments)
@@ -101,6 +103,7 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
         options.source,
         options.target,
         probe=probe,
+        preset=options.preset,
         on_progress=denoised,
         on_writing=lambda: reporter.progress(_DENOISED_PCT, protocol.WRITING),
     )

@@ -12,27 +12,52 @@ import numpy as np
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
 from denoise_relay.engine.child.decode import Block, Samples, decode
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
-from denoise_relay.engine.child.model import MODEL_RATE, Denoiser
+from denoise_relay.engine.child.level import Leveller
+from denoise_relay.engine.child.model import MODEL_RATE, load
 from denoise_relay.engine.child.resample import Resampler
 from denoise_relay.engine.errors import MediaRejected
+from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.protocol import Probe
+
+#: dBFS. A quieter passage gets 24 bits: amplified, the noise of 16 would be heard.
+_QUIET_DB: Final = -36.0
 
 
 class Chain:
-    """One track through resampling, the model and the encoder. Frees the model when it is left.
+    """One track through resampling, levelling, the model and the encoder. Frees the model when it
+    is left.
 
     The first block fixes rate and channel count of the result; a later change of either is
-    converted to that. `finish` makes the result exactly as long as what was pushed.
+    converted to that. The result is exactly as long as what was pushed.
     """
 
-    def __init__(self, file: BinaryIO, *, channels: int, rate: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        channels: int,
+        rate: int,
+        preset: Preset = "best",
+        on_written: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """`on_written` gets the seconds that are in the file so far."""
         self._channels = channels
         self._rate_in = rate
         self._rate_out = flac_rate(rate)
         self._up = Resampler(channels=channels, rate_in=rate, rate_out=MODEL_RATE)
         self._down = Resampler(channels=channels, rate_in=MODEL_RATE, rate_out=self._rate_out)
-        self._denoiser = Denoiser(channels)
+        self._model = load(preset, channels)
+        self._leveller = Leveller(
+            channels=channels,
+            rate=MODEL_RATE,
+            target_db=self._model.target_db,
+            low_db=self._model.low_db,
+        )
+        #: The gain of each sample that is in the model.
+        self._gains = np.zeros((channels, 0), np.float32)
         self._writer = FlacWriter(file, channels=channels, rate=self._rate_out)
+        self._fine = False
+        self._on_written = on_written
         self.seconds = Fraction(0)
 
     def push(self, block: Block) -> None:
@@ -43,9 +68,17 @@ class Chain:
         self.seconds += Fraction(block.samples.shape[1], block.rate)
         self._denoise(self._up.push(_with_channels(block.samples, self._channels)))
 
-    def finish(self) -> None:
+    def drain(self) -> None:
+        """Denoise what is held until here: some seconds, which the leveller looks ahead."""
         self._denoise(self._up.finish())
-        self._write(self._down.push(self._denoiser.finish()))
+        levelled, gains = self._leveller.finish()
+        for start in range(0, levelled.shape[1], MODEL_RATE):
+            part = slice(start, start + MODEL_RATE)
+            self._model_in(levelled[:, part], gains[:, part])
+        self._model_out(self._model.finish())
+
+    def finish(self) -> None:
+        """Complete the file, after `drain`."""
         self._write(self._down.finish())
         self._write(np.zeros((self._channels, self._missing()), np.float32))
         self._writer.finish()
@@ -54,13 +87,23 @@ class Chain:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._denoiser.close()
+        self._model.close()
 
     def _denoise(self, samples: Samples) -> None:
-        self._write(self._down.push(self._denoiser.push(samples)))
+        self._model_in(*self._leveller.push(samples))
+
+    def _model_in(self, levelled: Samples, gains: Samples) -> None:
+        self._gains = np.concatenate([self._gains, gains], axis=1)
+        self._model_out(self._model.push(levelled))
+
+    def _model_out(self, cleaned: Samples) -> None:
+        gains, self._gains = np.split(self._gains, [cleaned.shape[1]], axis=1)
+        self._fine = bool((gains > 10 ** ((self._model.target_db - _QUIET_DB) / 20)).any())
+        self._write(self._down.push(cleaned / gains))
 
     def _write(self, samples: Samples) -> None:
-        self._writer.write(samples[:, : self._missing()])
+        self._writer.write(samples[:, : self._missing()], fine=self._fine)
+        self._on_written(self._writer.written / self._rate_out)
 
     def _missing(self) -> int:
         return max(round(self.seconds * self._rate_out) - self._writer.written, 0)
@@ -79,7 +122,7 @@ def _with_channels(samples: Samples, channels: int) -> Samples:
 #: One that goes on is made to exhaust us.
 _OVERRUN: Final = (1.1, 10.0)
 _HEADER_BYTES: Final = 1024 * 1024
-_BYTES_PER_SAMPLE: Final = 2
+_BYTES_PER_SAMPLE: Final = 3
 
 
 def denoise_file(
@@ -87,29 +130,37 @@ def denoise_file(
     target: str | os.PathLike[str],
     *,
     probe: Probe,
+    preset: Preset = "best",
     on_progress: Callable[[float], None],
     on_writing: Callable[[], None],
 ) -> None:
     """Write the denoised `source`, which was measured as `probe`, to `target`, which must be new.
 
-    The result is 16-bit FLAC with the input's sample rate (the nearest that FLAC has, if FLAC has
-    not that one) and channel count (stereo if there were more than 2), and exactly as many samples
-    as the decoder delivers, each at its place. `on_progress` gets the share done, 0 to 1.
-    Raises `MediaRejected`.
+    The result is FLAC (24 bits, of which loud passages use 16) with the input's sample rate (the
+    nearest that FLAC has, if FLAC has not that one) and channel count (stereo if there were more
+    than 2), and exactly as many samples as the decoder delivers, each at its place. `on_progress`
+    gets the share done, 0 to 1. Raises `MediaRejected`.
     """
+    duration = probe.duration_seconds or 1.0
     with open(source, "rb") as before, open(target, "xb") as after:
         with open_container(Source(before)) as container:
             blocks = decode(container, audio_stream(container))
             first = next(blocks, None)
             if first is None:
                 raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")
-            with Chain(after, channels=len(first.samples), rate=first.rate) as chain:
+            with Chain(
+                after,
+                channels=len(first.samples),
+                rate=first.rate,
+                preset=preset,
+                on_written=lambda seconds: on_progress(min(seconds / duration, 1.0)),
+            ) as chain:
                 chain.push(first)
                 for block in blocks:
                     if chain.seconds > _longest_seconds(probe):
                         raise MediaRejected("unsupported", "The file plays longer than it says.")
                     chain.push(block)
-                    on_progress(min(float(chain.seconds) / (probe.duration_seconds or 1.0), 1.0))
+                chain.drain()
                 on_writing()
                 chain.finish()
         after.flush()

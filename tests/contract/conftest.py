@@ -12,7 +12,7 @@ import pytest
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.testing import ScriptedUpstream
-from denoise_relay.testing.state import silent_wav
+from denoise_relay.testing.state import tone_wav
 from tests.contract.runs import NewBackend, NewRun, RecordedRun, make_run
 
 
@@ -26,7 +26,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 def new_run(tmp_path: Path) -> NewRun:
     """Make runs of a short recording, each with a workspace of its own."""
     source = tmp_path / "recording.wav"
-    source.write_bytes(silent_wav())
+    source.write_bytes(tone_wav())
     count = 0
 
     def make(**facts: Any) -> RecordedRun:

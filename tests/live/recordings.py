@@ -12,9 +12,10 @@ from pathlib import Path
 MIB = 1024 * 1024
 
 
-def silence(seconds: float) -> bytes:
-    """A WAV of silence; mono, 48 kHz, 16 bits."""
-    return _mono_wav(48_000, bytes(2 * int(48_000 * seconds)))
+def tone(seconds: float) -> bytes:
+    """A WAV of a soft tone; mono, 48 kHz, 16 bits."""
+    period = (round(3000 * math.sin(2 * math.pi * i / 100)) for i in range(100))
+    return _mono_wav(48_000, struct.pack("<100h", *period) * round(480 * seconds))
 
 
 def tone_in_noise(seconds: float, rate: int = 16_000) -> bytes:
@@ -61,4 +62,4 @@ def _mono_wav(rate: int, samples: bytes) -> bytes:
 
 
 #: Half a second of silence: enough where the upstream does the work.
-SHORT = silence(0.5)
+SHORT = tone(0.5)

@@ -26,6 +26,8 @@ _DECODERS: Final = (
     "pcm_s64be", "pcm_s64le", "pcm_u8", "pcm_u16be", "pcm_u16le",
 )  # fmt: skip
 MAX_STREAMS: Final = 64
+#: Sample entries of encrypted tracks in MP4 (ISO/IEC 14496-12, 8.12), of iTunes and of Audible.
+_PROTECTED: Final = frozenset({"enca", "drms", "aavd"})
 #: Titles in Latin-1 must not fail a file. PyAV does so by itself, without the option, from 19 on.
 _LENIENT_TAGS: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -104,6 +106,8 @@ def audio_stream(container: InputContainer) -> AudioStream:
     if not streams:
         raise MediaRejected("no_audio")
     known = [stream for stream in streams if _decoder(stream) in _DECODERS]
+    if any(stream.codec_context.codec_tag in _PROTECTED for stream in streams):
+        raise MediaRejected("protected")
     if not known:
         raise MediaRejected("unsupported")
     chosen = next((s for s in known if s.disposition & Disposition.default), known[0])

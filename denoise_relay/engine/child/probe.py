@@ -1,4 +1,4 @@
-"""Measures a file: is it media, is it whole, how long is its audio. Decodes next to nothing."""
+"""Measures a file: is it media, is it whole, is there sound in it, how long is its audio."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 import av.error
+import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
@@ -21,12 +22,19 @@ from denoise_relay.engine.child.container import (
     open_container,
 )
 from denoise_relay.engine.child.decode import Block, to_block
+from denoise_relay.engine.child.signatures import HEAD_BYTES, what_it_is
 from denoise_relay.engine.child.truncation import is_truncated
 from denoise_relay.engine.errors import MediaRejected
 from denoise_relay.engine.protocol import Probe
 
 #: Packets tried until one decodes: AAC and MP3 need a few to get going.
 _FIRST_PACKETS: Final = 64
+#: Seconds decoded until something is heard: a file that is silent for so long counts as heard.
+_LISTEN_SECONDS: Final = 1800.0
+#: Less of it is a click or a test, and no recording that failed.
+_SHORTEST_SILENCE_SECONDS: Final = 0.5
+#: Peak to peak, of a block: three steps of 16 bits, which is dither and no sound.
+_SILENCE: Final = 3.5 / 32768
 #: Decoded at the end of a FLAC file, whose last frame may be cut: only its checksum knows.
 _LAST_PACKETS: Final = 2
 #: Timestamps may differ from the sum of the packets by this share and these seconds.
@@ -38,8 +46,8 @@ _MAX_PRIMING: Final = 48_000
 class Track:
     """Feed it every packet, the empty last one too, then ask.
 
-    Decodes packets until the first samples come, since only they tell the true rate: a header may
-    name half of it (HE-AAC). Nothing else is decoded, and nothing grows with the duration.
+    Decodes packets until the first samples come, since only they tell the true rate (a header may
+    name half of it: HE-AAC), and until something is heard. Nothing grows with the duration.
     """
 
     def __init__(self, stream: AudioStream) -> None:
@@ -48,6 +56,8 @@ class Track:
         self._first: Block | None = None
         self._channels = 0
         self._tried = 0
+        self._heard = False
+        self._silent_seconds = 0.0
         self._last: deque[Packet[AudioStream]] = deque(maxlen=_LAST_PACKETS)
         self._ticks = 0
         self._without_duration = 0
@@ -58,7 +68,9 @@ class Track:
     def add(self, packet: Packet[AudioStream]) -> None:
         if self._first is None and self._tried < _FIRST_PACKETS:
             self._tried += 1
-            self._decode_first(packet)
+            self._decode(packet)
+        elif self._first is not None and not self._heard:
+            self._decode(packet)
         if not packet.size:
             return
         self._last.append(packet)
@@ -119,16 +131,26 @@ class Track:
             return True
         return False
 
-    def _decode_first(self, packet: Packet[AudioStream]) -> None:
+    @property
+    def is_silent(self) -> bool:
+        return not self._heard and self._silent_seconds >= _SHORTEST_SILENCE_SECONDS
+
+    def _decode(self, packet: Packet[AudioStream]) -> None:
         try:
             frames = [frame for frame in packet.decode() if frame.samples]
         except (av.error.MemoryError, av.error.PyAVCallbackError):
             raise
         except av.error.FFmpegError:
             return
-        if frames:
-            self._first = to_block(frames[0])
-            self._channels = frames[0].layout.nb_channels
+        for frame in frames:
+            block = to_block(frame)
+            if self._first is None:
+                self._first = block
+                self._channels = frame.layout.nb_channels
+            # Not by the level: a constant offset is no sound.
+            self._heard = self._heard or bool((np.ptp(block.samples, axis=1) > _SILENCE).any())
+            self._silent_seconds += block.samples.shape[1] / block.rate
+        self._heard = self._heard or self._silent_seconds > _LISTEN_SECONDS
 
 
 def probe_file(
@@ -142,24 +164,30 @@ def probe_file(
     `on_progress` gets the share of the file read so far, 0 to 1.
     """
     with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
         source = Source(file)
         if not source.size_bytes:
             raise MediaRejected("empty")
         try:
-            probe = _measure(source, on_progress)
+            probe, silent = _measure(source, on_progress)
         except MediaRejected as exc:
+            if found := what_it_is(head):
+                raise MediaRejected(exc.code, f"This is {found} and not a recording.") from exc
             # FFmpeg cannot tell half an MP4 from something that never was one; the headers can.
             if is_truncated(file):
                 raise MediaRejected("truncated") from exc
             raise
         if is_truncated(file):
             raise MediaRejected("truncated")
+        if silent:
+            raise MediaRejected("silent")
     if max_duration_seconds is not None and probe.duration_seconds > max_duration_seconds:
         raise MediaRejected("too_long", _too_long(probe.duration_seconds, max_duration_seconds))
     return probe
 
 
-def _measure(source: Source, on_progress: Callable[[float], None]) -> Probe:
+def _measure(source: Source, on_progress: Callable[[float], None]) -> tuple[Probe, bool]:
+    """The facts, and whether the whole track is silent."""
     with open_container(source) as container:
         stream = audio_stream(container)
         track = Track(stream)
@@ -172,7 +200,7 @@ def _measure(source: Source, on_progress: Callable[[float], None]) -> Probe:
         block = track.first_block
         if track.is_cut():
             raise MediaRejected("truncated")
-        return Probe(
+        probe = Probe(
             duration_seconds=track.seconds(),
             sample_rate=block.rate,
             channels=track.channels,
@@ -180,6 +208,7 @@ def _measure(source: Source, on_progress: Callable[[float], None]) -> Probe:
             container=container.format.name.split(",")[0],
             has_video=has_moving_pictures(container),
         )
+        return probe, track.is_silent
 
 
 def _too_long(seconds: float, limit: float) -> str:

@@ -17,7 +17,7 @@ from denoise_relay.backends.local import LocalBackend
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed, LeaseLost
-from denoise_relay.testing import ScriptedUpstream, answers, silent_wav
+from denoise_relay.testing import ScriptedUpstream, answers, tone_wav
 from tests.contract.runs import NewRun
 from tests.waiting import eventually
 
@@ -66,7 +66,7 @@ async def make_backend(
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
     source = tmp_path / "speech.wav"
-    source.write_bytes(silent_wav(1.0))
+    source.write_bytes(tone_wav(1.0))
     return source
 
 

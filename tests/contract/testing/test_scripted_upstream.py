@@ -15,7 +15,7 @@ import wave
 
 import pytest
 
-from denoise_relay.testing import ScriptedUpstream, answers, silent_wav
+from denoise_relay.testing import ScriptedUpstream, answers, tone_wav
 from denoise_relay.testing.pytest_plugin import scripted_upstream  # noqa: F401
 from tests.contract.testing.requests import ask, get, parse, post
 from tests.waiting import eventually
@@ -54,7 +54,7 @@ async def test_a_job_by_the_contract(upstream: ScriptedUpstream) -> None:
 
 
 def test_the_result_is_a_wav() -> None:
-    with wave.open(io.BytesIO(silent_wav(0.5))) as file:
+    with wave.open(io.BytesIO(tone_wav(0.5))) as file:
         assert (file.getnframes(), file.getframerate()) == (24_000, 48_000)
 
 

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from denoise_relay.access import SESSION_KEY, Viewer
-from denoise_relay.testing import silent_wav
+from denoise_relay.testing import tone_wav
 from denoise_relay.uploads import spool
 
 TUS = {"Tus-Resumable": "1.0.0"}
-WAV = silent_wav(0.5)
+WAV = tone_wav(0.5)
 HALF = len(WAV) // 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from denoise_relay.models import Job
-from denoise_relay.testing import silent_wav
+from denoise_relay.testing import tone_wav
 from tests.db.factories import finish, stored_job
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +18,7 @@ JSON = {"Accept": "application/json"}
 
 
 def wav(name: str = "talk.wav") -> BytesIO:
-    file = BytesIO(silent_wav(0.5))
+    file = BytesIO(tone_wav(0.5))
     file.name = name
     return file
 

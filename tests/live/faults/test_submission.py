@@ -14,7 +14,7 @@ import pytest
 from denoise_relay.testing import answers
 from tests.live.cluster import LEASE_SECONDS, PostgresCluster
 from tests.live.faults.fault_points import CommitFaultPoint, proxied_worker
-from tests.live.recordings import silence
+from tests.live.recordings import tone
 from tests.live.tcp_proxy import TcpProxy
 from tests.processes import Process
 from tests.waiting import eventually
@@ -58,7 +58,7 @@ async def test_killed_before_the_first_byte(
 
 
 async def test_killed_in_the_middle_of_the_upload(cluster: PostgresCluster) -> None:
-    recording = silence(40)  # 3.8 MB
+    recording = tone(40)  # 3.8 MB
     port = int(cluster.upstream.netloc.rpartition(":")[2])
     with TcpProxy(port) as upstream_proxy:
         passed = 0

@@ -120,3 +120,47 @@ def test_a_cut_mp4_whose_index_comes_first(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
     path.write_bytes(data[: len(data) * 3 // 4])
     assert refused(path).code == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"PK\x03\x04\x14\x00", "an office document"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"  <!DOCTYPE html><html>", "a web page"),
+        (b"MThd\x00\x00\x00\x06", "a MIDI file"),
+    ],
+)
+def test_what_else_people_send_is_named(head: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp3"
+    path.write_bytes(head + bytes(4000))
+    assert words in str(refused(path))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.2])
+@pytest.mark.parametrize("name", ["s16.wav", "a.mp3", "aac.m4a", "opus.ogg"])
+def test_a_recording_of_nothing(name: str, offset: float, tmp_path: Path) -> None:
+    """Digital silence, and what a broken microphone adds: a constant and the last bit."""
+    rate = material.BY_NAME[name].rate
+    dither = np.random.default_rng(1).integers(0, 2, rate * 2) / 32768
+    silence = dither + offset if name == "s16.wav" else np.zeros(rate * 2)
+    path = material.make(tmp_path, name, silence)
+    assert refused(path).code == "silent"
+
+
+def test_a_recording_that_begins_with_a_long_silence_is_none(tmp_path: Path) -> None:
+    speech = material.speech(8000) * 1e-3
+    path = material.make(
+        tmp_path, "s16.wav", np.concatenate([np.zeros(8000 * 600), speech]), rate=8000
+    )
+    assert probe_file(path).duration_seconds == 604.0
+
+
+@pytest.mark.parametrize("entry", [b"enca", b"drms"])
+def test_a_recording_that_is_protected(
+    entry: bytes, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "bought.m4a"
+    path.write_bytes(files["aac.m4a"].replace(b"mp4a", entry))
+    assert refused(path).code == "protected"

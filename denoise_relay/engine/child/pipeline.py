@@ -76,11 +76,11 @@ class Chain:
             part = slice(start, start + MODEL_RATE)
             self._model_in(levelled[:, part], gains[:, part])
         self._model_out(self._model.finish())
+        self._write(self._down.finish())
+        self._write(np.zeros((self._channels, self._missing()), np.float32))
 
     def finish(self) -> None:
         """Complete the file, after `drain`."""
-        self._write(self._down.finish())
-        self._write(np.zeros((self._channels, self._missing()), np.float32))
         self._writer.finish()
 
     def __enter__(self) -> Self:

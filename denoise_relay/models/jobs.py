@@ -1,11 +1,9 @@
-"""The tables of jobs, events and API keys. Only `journal` and `jobs` write jobs and events."""
+"""The table of jobs, and where their recordings are stored."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable
-from enum import StrEnum
 from typing import ClassVar
 
 from django.conf import settings
@@ -17,11 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from denoise_relay.events import MESSAGE_LIMIT, Stage
 from denoise_relay.formats import extension_of
 from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
-
-
-def _values(members: Iterable[StrEnum]) -> list[str]:
-    """Plain strings for constraints, so that migrations do not import the enums."""
-    return sorted(member.value for member in members)
+from denoise_relay.models.api_keys import ApiKey
+from denoise_relay.models.choices import values
 
 
 def media_storage() -> Storage:
@@ -45,25 +40,6 @@ class StatusChoices(models.TextChoices):
     DONE = Status.DONE.value, _("Done")
     ERROR = Status.ERROR.value, _("Failed")
     CANCELED = Status.CANCELED.value, _("Canceled")
-
-
-class ApiKey(models.Model):
-    """A key for the API; only its SHA-256 is kept (keys have 256 random bits)."""
-
-    name = models.CharField(_("name"), max_length=100)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, verbose_name=_("user")
-    )
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Job(models.Model):
@@ -163,17 +139,17 @@ class Job(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(status__in=_values(Status)), name="relay_job_status_valid"
+                condition=Q(status__in=values(Status)), name="relay_job_status_valid"
             ),
             models.CheckConstraint(
-                condition=Q(stage__in=_values(Stage)), name="relay_job_stage_valid"
+                condition=Q(stage__in=values(Stage)), name="relay_job_stage_valid"
             ),
             models.CheckConstraint(
                 condition=Q(pct__gte=0.0, pct__lte=100.0), name="relay_job_pct_range"
             ),
             models.CheckConstraint(
-                condition=Q(status__in=_values(TERMINAL), finished_at__isnull=False)
-                | Q(status__in=_values(ACTIVE), finished_at__isnull=True),
+                condition=Q(status__in=values(TERMINAL), finished_at__isnull=False)
+                | Q(status__in=values(ACTIVE), finished_at__isnull=True),
                 name="relay_job_finished_when_ended",
             ),
         ]
@@ -189,39 +165,3 @@ class Job(models.Model):
     def extension(self) -> str:
         """Extension of the uploaded file, in lower case and without the dot; "" if none."""
         return extension_of(self.file_name)
-
-
-class Event(models.Model):
-    """One committed event of a job, numbered by `seq` from 1 without gaps."""
-
-    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
-    seq = models.PositiveIntegerField()
-    stage = models.CharField(max_length=10)
-    pct = models.FloatField()
-    message = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
-    url = models.TextField(blank=True, default="")
-    warning = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
-    at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("event")
-        verbose_name_plural = _("events")
-        ordering = ("job", "seq")
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["job", "seq"], name="relay_event_seq_unique"),
-            models.UniqueConstraint(
-                fields=["job"],
-                condition=Q(stage__in=[Stage.DONE.value, Stage.ERROR.value]),
-                name="relay_event_one_terminal",
-            ),
-            models.CheckConstraint(
-                condition=Q(stage__in=_values(Stage)), name="relay_event_stage_valid"
-            ),
-            models.CheckConstraint(
-                condition=Q(pct__gte=0.0, pct__lte=100.0), name="relay_event_pct_range"
-            ),
-            models.CheckConstraint(condition=Q(seq__gte=1), name="relay_event_seq_positive"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.job_id} #{self.seq} {self.stage}"

@@ -1,0 +1,25 @@
+"""The tables. Only `journal` and `jobs` write jobs and events, only `comparison` its own.
+
+Migrations name `media_name` and `media_storage` here.
+"""
+
+from __future__ import annotations
+
+from denoise_relay.models.api_keys import ApiKey
+from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem, Method, Vote
+from denoise_relay.models.events import Event
+from denoise_relay.models.jobs import Job, StatusChoices, media_name, media_storage
+
+__all__ = [
+    "Answer",
+    "ApiKey",
+    "Comparison",
+    "ComparisonItem",
+    "Event",
+    "Job",
+    "Method",
+    "StatusChoices",
+    "Vote",
+    "media_name",
+    "media_storage",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from denoise_relay.comparison import views as comparison
 from denoise_relay.live import event_stream
 from denoise_relay.media import views as media_views
 from denoise_relay.uploads import tus
@@ -18,6 +19,21 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/audio/<str:kind>/", media_views.audio, name="audio"),
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
+    path("comparisons/<uuid:comparison_id>/", comparison.overview, name="comparison"),
+    path(
+        "comparisons/<uuid:comparison_id>/results/", comparison.results, name="comparison_results"
+    ),
+    path("comparisons/<uuid:comparison_id>/votes.csv", comparison.votes_csv, name="comparison_csv"),
+    path(
+        "comparisons/<uuid:comparison_id>/<str:method>/",
+        comparison.listen,
+        name="comparison_listen",
+    ),
+    path(
+        "comparisons/<uuid:comparison_id>/<str:method>/<int:item>/<int:number>/<str:side>/",
+        comparison.audio,
+        name="comparison_audio",
+    ),
     path("uploads/", tus.collection, name="tus"),
     path("uploads/<str:upload_id>/", tus.upload, name="tus_upload"),
     path("healthz/live", health.live, name="live"),

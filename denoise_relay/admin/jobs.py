@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from denoise_relay import presentation
+from denoise_relay.admin.comparisons import CompareAction
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
 from denoise_relay.lifecycle import ACTIVE
@@ -39,7 +40,7 @@ TIMELINE_LENGTH = 200
 
 
 @admin.register(Job)
-class JobAdmin(JobActions, JobBase):
+class JobAdmin(JobActions, CompareAction, JobBase):
     """The list, a read-only page with the timeline and both players, *retry* and *cancel*."""
 
     class Media:
@@ -68,7 +69,7 @@ class JobAdmin(JobActions, JobBase):
     # Django shows the search box only with these; `get_search_results` searches.
     search_fields = ("file_name", "id", "upstream_id", "owner__username")
     search_help_text = gettext_lazy("File name, job id, upstream id, or owner")
-    actions = ("retry_selected", "cancel_selected")
+    actions = ("retry_selected", "cancel_selected", "compare_selected")
     fields = (
         "file_name",
         "badge",

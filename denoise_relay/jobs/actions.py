@@ -132,13 +132,15 @@ async def acancel(job: Job) -> bool:
     return await sync_to_async(cancel)(job)
 
 
-def retry(job: Job) -> Job:
+def retry(job: Job, *, preset: str | None = None) -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
-    Raises `IntegrityError` if the job was deleted in the meantime.
+    `preset` is that of the job by default. Raises `IntegrityError` if the job was deleted in the
+    meantime.
     """
     copied = {name: getattr(job, name) for name in _COPIED}
-    return _enqueue(Job(retry_of=job, original=job.original.name, **copied))
+    chosen = job.preset if preset is None else preset
+    return _enqueue(Job(retry_of=job, original=job.original.name, preset=chosen, **copied))
 
 
 async def aretry(job: Job) -> Job:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -31,6 +33,8 @@ from denoise_relay.media.ranges import (
 from denoise_relay.media.storage import FileStream
 from denoise_relay.models import Job, media_storage
 from denoise_relay.runtime import database
+
+T = TypeVar("T")
 
 METHODS = ("GET", "HEAD")
 KINDS = ("original", "denoised")
@@ -86,11 +90,9 @@ async def recording_response(
         if kind == "denoised" and (url := presentation.upstream_url(job)):
             return _redirect(url)
         raise Http404("No such job.")
+    host = request.get_host()
     try:
-        async with asyncio.timeout(LOCATE_SECONDS):
-            # Not `sync_to_async`, which waits for its thread even after a cancellation.
-            loop, host = asyncio.get_running_loop(), request.get_host()
-            found = await loop.run_in_executor(None, _locate, name, host)
+        found = await _in_time(lambda: _redirect_url(name, host) or _find(name))
     except TimeoutError:
         return HttpResponse(status=503, headers={"Retry-After": "5"})
     if isinstance(found, str):
@@ -102,6 +104,27 @@ async def recording_response(
         response["Content-Disposition"] = disposition or "inline"
     else:
         del response["Content-Type"]  # 304 and 416 have no content
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = POLICY
+    if response.streaming:
+        await database.release()
+    return response
+
+
+async def blind_response(request: HttpRequest, name: str) -> HttpResponseBase:
+    """A stored recording for a script, with nothing around it that says which recording it is:
+    no name, no type, no redirect to a storage. The caller has checked that it is allowed.
+
+    Raises `Http404` if the storage has no such file.
+    """
+    try:
+        found = await _in_time(lambda: _find(name))
+    except TimeoutError:
+        return HttpResponse(status=503, headers={"Retry-After": "5"})
+    response = _file_response(request, found, in_parts=False)
+    del response["ETag"]  # A and X would have the same
+    response["Content-Type"] = "application/octet-stream"
+    response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = POLICY
     if response.streaming:
@@ -182,8 +205,15 @@ def _stored_name(job: Job, kind: str) -> str:
     return (job.original if kind == "original" else job.result).name or ""
 
 
-def _locate(name: str, host: str) -> _StoredFile | str:
-    """Find a stored file; a URL if its storage serves files itself, on another host. Blocking."""
+async def _in_time(look: Callable[[], T]) -> T:
+    """Ask the storage. Raises `TimeoutError` if it takes longer than `LOCATE_SECONDS`."""
+    async with asyncio.timeout(LOCATE_SECONDS):
+        # Not `sync_to_async`, which waits for its thread even after a cancellation.
+        return await asyncio.get_running_loop().run_in_executor(None, look)
+
+
+def _redirect_url(name: str, host: str) -> str:
+    """The URL of a file whose storage serves files itself, on another host; else "". Blocking."""
     storage = media_storage()
     try:
         storage.path(name)
@@ -192,7 +222,12 @@ def _locate(name: str, host: str) -> _StoredFile | str:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.netloc != host:
             return url
+    return ""
+
+
+def _find(name: str) -> _StoredFile:
+    """Find a stored file. Blocking."""
     try:
-        return _StoredFile(name=name, size_bytes=storage.size(name))
+        return _StoredFile(name=name, size_bytes=media_storage().size(name))
     except FileNotFoundError as error:
         raise Http404("No such job.") from error

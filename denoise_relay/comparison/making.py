@@ -109,6 +109,18 @@ def make(
                 pairs.append((recording.selected.file_name, runs[0], runs[1]))
     if not pairs:
         return None
+    try:
+        return _insert(viewer, title, pairs, variants)
+    except IntegrityError:  # a job was deleted in the meantime
+        return None
+
+
+def _insert(
+    viewer: Viewer,
+    title: str,
+    pairs: Sequence[tuple[str, Job, Job]],
+    variants: tuple[Variant, Variant],
+) -> Comparison:
     first, second = variants
     # Short: each job was queued in a transaction of its own.
     with write_transaction() as alias:

@@ -5,6 +5,7 @@ Nothing in a trial's page or URLs says which variant is which.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from denoise_relay.comparison.export import csv_lines
 from denoise_relay.comparison.permissions import get_comparison, may
 from denoise_relay.comparison.results import results_of
 from denoise_relay.comparison.trials import Trial
+from denoise_relay.comparison.votes import Progress
 from denoise_relay.media.views import blind_response
 from denoise_relay.models import Answer, Comparison, Method
 
@@ -42,11 +44,12 @@ async def overview(request: HttpRequest, comparison_id: UUID) -> HttpResponse:
 
 def _overview(request: HttpRequest, viewer: Viewer, comparison_id: UUID) -> HttpResponse:
     comparison = get_comparison(viewer, comparison_id)
+    methods = _progress(viewer, comparison)
     context = {
         "comparison": comparison,
         "readiness": readiness.count(comparison),
-        "methods": [(method, votes.progress(viewer, comparison, method)) for method in Method],
-        "finished": _finished(viewer, comparison),
+        "methods": methods,
+        "finished": _finished(methods),
         "may_reveal": may(viewer, "change"),
     }
     return render(request, "denoise_relay/comparison/overview.html", context)
@@ -122,14 +125,15 @@ async def results(request: HttpRequest, comparison_id: UUID) -> HttpResponse:
 
 def _results(request: HttpRequest, viewer: Viewer, comparison_id: UUID) -> HttpResponse:
     comparison = get_comparison(viewer, comparison_id)
-    finished = _finished(viewer, comparison)
+    methods = _progress(viewer, comparison)
+    finished = _finished(methods)
     if not finished and not ("reveal" in request.GET and may(viewer, "change")):
         return HttpResponseRedirect(reverse("denoise_relay:comparison", args=[comparison.pk]))
     context = {
         "comparison": comparison,
         "results": results_of(comparison),
         "finished": finished,
-        "methods": [(method, votes.progress(viewer, comparison, method)) for method in Method],
+        "methods": methods,
     }
     return render(request, "denoise_relay/comparison/results.html", context)
 
@@ -147,7 +151,7 @@ async def votes_csv(request: HttpRequest, comparison_id: UUID) -> HttpResponseBa
 
 def _comparison_to_export(viewer: Viewer, comparison_id: UUID) -> Comparison:
     comparison = get_comparison(viewer, comparison_id)
-    if not may(viewer, "change") and not _finished(viewer, comparison):
+    if not may(viewer, "change") and not _finished(_progress(viewer, comparison)):
         raise Http404("No such comparison.")
     return comparison
 
@@ -170,8 +174,12 @@ async def audio(
     return await blind_response(request, name)
 
 
-def _finished(viewer: Viewer, comparison: Comparison) -> bool:
-    return any(votes.progress(viewer, comparison, method).finished for method in Method)
+def _progress(viewer: Viewer, comparison: Comparison) -> list[tuple[Method, Progress]]:
+    return [(method, votes.progress(viewer, comparison, method)) for method in Method]
+
+
+def _finished(methods: Iterable[tuple[Method, Progress]]) -> bool:
+    return any(progress.finished for _, progress in methods)
 
 
 def _method(text: str) -> Method:

@@ -24,9 +24,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from denoise_relay import presentation
-from denoise_relay.admin.comparisons import CompareAction
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
+from denoise_relay.admin.make_comparison import CompareAction
 from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job, StatusChoices
 

@@ -48,6 +48,11 @@ class Share:
         }
 
 
+def p_text(p: float) -> str:
+    """A p-value for people: `p = 0.115`, `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preference:
     """Votes for one variant, for the other, and for neither."""
@@ -55,6 +60,10 @@ class Preference:
     shares: tuple[Share, Share]
     ties: int
     p: float
+
+    @property
+    def p_text(self) -> str:
+        return p_text(self.p)
 
     @property
     def sentence(self) -> str:
@@ -86,6 +95,10 @@ class Abx:
 
     share: Share
     p: float
+
+    @property
+    def p_text(self) -> str:
+        return p_text(self.p)
 
     @property
     def sentence(self) -> str:

@@ -37,7 +37,8 @@ class Recording:
             if job.status == Status.DONE and job.result and variant_of(job) == variant:
                 return job
             # A job in the queue has no backend yet.
-            if can_be_queued and not job.ended and job.preset == variant.preset:
+            named = job.backend in ("", variant.backend) and job.preset == variant.preset
+            if can_be_queued and named and not job.ended:
                 active = active or job
         return active
 

@@ -8,10 +8,11 @@ from django.utils.translation import gettext as _
 
 from denoise_relay.backends import backend_class
 from denoise_relay.conf import relay_settings
+from denoise_relay.engine import presets as engine_presets
 from denoise_relay.models import Comparison, Job
 
 #: Presets that a backend can be asked for, by its name. One without an entry has its default only.
-PRESETS = {"local": ("best", "fast")}
+PRESETS = {"local": engine_presets.PRESETS}
 
 
 @dataclass(frozen=True, order=True, slots=True)

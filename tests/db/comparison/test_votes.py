@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
+from denoise_relay.access import Viewer
 from denoise_relay.comparison import votes
-from denoise_relay.models import Comparison, Job, Vote
+from denoise_relay.jobs.retention import prune_jobs
+from denoise_relay.models import Answer, Comparison, Job, Method, Vote
+from tests.db.checks import parallel
 from tests.db.comparison.listening import (
     answer,
     comparison_of,
@@ -37,6 +44,18 @@ def test_the_first_answer_counts(ann: User, listener: Client) -> None:
 
     vote = Vote.objects.get()
     assert (vote.answer, vote.voter, vote.round) == ("a", ann, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_that_come_at_once_are_one(ann: User) -> None:
+    comparison = comparison_of(1)
+    viewer = Viewer(user=ann)
+    trial = votes.progress(viewer, comparison, Method.PREFERENCE).trial
+    assert trial is not None
+
+    parallel([lambda: votes.vote(viewer, trial, Answer.A, None)] * 4)
+
+    assert Vote.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -130,9 +149,12 @@ def test_recordings_that_are_not_ready_are_left_out(listener: Client) -> None:
 def test_votes_outlive_the_jobs(listener: Client) -> None:
     comparison = comparison_of(1)
     answer(listener, comparison, "a")
+    long_ago = timezone.now() - timedelta(days=9)
+    Job.objects.update(created_at=long_ago, finished_at=long_ago)
 
-    Job.objects.all().delete()
+    prune_jobs(Counter(), days=1, dry_run=False, progress=lambda tally: None)
 
+    assert not Job.objects.exists()
     assert Vote.objects.count() == 1
     assert listener.get(url(comparison, "comparison_results")).status_code == 200
 

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
@@ -35,7 +35,11 @@ class CompareAction(JobBase):
     """Mixed into the admin of jobs: an action of the list that leads to the page below."""
 
     def has_compare_permission(self, request: HttpRequest) -> bool:
-        """Comparing needs the model permission to add a comparison."""
+        """Comparing needs the model permission to add a comparison, and a site with our pages."""
+        try:
+            reverse("denoise_relay:upload")
+        except NoReverseMatch:
+            return False
         return may(Viewer(user=request.user), "add")
 
     @admin.action(description=gettext_lazy("Compare selected jobs…"), permissions=["compare"])
@@ -59,19 +63,17 @@ class MakeForm(forms.Form):
     """Which two variants, and under which title."""
 
     title = forms.CharField(label=gettext_lazy("Title"), max_length=200)
-    first = forms.ChoiceField(label=gettext_lazy("First variant"))
-    second = forms.ChoiceField(label=gettext_lazy("Second variant"))
 
     def __init__(self, *args: Any, found: list[Choice], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.by_key = {choice.variant.key: choice.variant for choice in found}
         options = [(choice.variant.key, _option(choice)) for choice in found]
-        for name in ("first", "second"):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-            field.choices = options
-        if len(options) > 1:
-            self.fields["second"].initial = options[1][0]
+        self.fields["first"] = forms.ChoiceField(label=_("First variant"), choices=options)
+        self.fields["second"] = forms.ChoiceField(
+            label=_("Second variant"),
+            choices=options,
+            initial=options[1][0] if len(options) > 1 else None,
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

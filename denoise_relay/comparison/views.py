@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
@@ -35,7 +35,7 @@ _private = cache_control(private=True, no_cache=True)
 
 
 @_private
-@require_GET
+@require_safe
 async def overview(request: HttpRequest, comparison_id: UUID) -> HttpResponse:
     """What can be heard, where the listener stands, and where to go on."""
     viewer = await access.viewer_of(request)
@@ -115,7 +115,7 @@ def _vote(
 
 
 @_private
-@require_GET
+@require_safe
 async def results(request: HttpRequest, comparison_id: UUID) -> HttpResponse:
     """The results and which variant is which, for listeners who have finished a round, and with
     `?reveal=1` for staff who may change comparisons. Others go to the comparison's page."""

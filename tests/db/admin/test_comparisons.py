@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from pytest_django import Settings
 
 from denoise_relay.comparison import making
 from denoise_relay.models import Comparison, Job
@@ -91,6 +92,14 @@ def test_list_leads_to_the_page(root: Client) -> None:
     assert text(root, f"{COMPARISONS}{made.pk}/change/")
     root.post(f"{COMPARISONS}{made.pk}/delete/", {"post": "yes"})
     assert not Comparison.objects.exists()
+
+
+def test_a_site_without_our_pages_offers_no_comparison(root: Client, settings: Settings) -> None:
+    done()
+    assert "compare_selected" in text(root, LIST)
+    settings.ROOT_URLCONF = "tests.db.admin.only_admin_urls"
+
+    assert "compare_selected" not in text(root, LIST)
 
 
 @pytest.mark.django_db

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.files.base import File
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
+from django.http import Http404, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory
 from pytest_django import Settings
 
 from denoise_relay.media import views as media_views
-from denoise_relay.media.views import recording_response
+from denoise_relay.media.views import blind_response, recording_response
 from denoise_relay.models import Job
 from tests.db.factories import finish, stored_job
 from tests.db.media.recordings import CONTENT, audio
@@ -68,6 +69,24 @@ def test_file_of_an_object_store_is_fetched_there(
     assert answer["Cache-Control"] == "no-store"
 
 
+async def test_blind_recording_never_names_the_store(settings: Settings) -> None:
+    _use_storage(settings, _Bucket)
+    name = _Bucket().save("denoise/x/voice.wav", ContentFile(CONTENT))
+
+    answer = await blind_response(AsyncRequestFactory().get("/"), name)
+
+    assert answer.status_code == 200
+    assert isinstance(answer, StreamingHttpResponse)
+    assert b"".join([chunk async for chunk in answer]) == CONTENT
+    answer.close()
+    assert "voice" not in str(answer.headers)
+
+
+async def test_blind_recording_that_is_gone_is_not_found() -> None:
+    with pytest.raises(Http404):
+        await blind_response(AsyncRequestFactory().get("/"), "denoise/x/gone.wav")
+
+
 def test_storage_with_neither_path_nor_url_of_its_own_is_streamed(
     settings: Settings, owner: User, client: AsyncClient
 ) -> None:
@@ -104,9 +123,11 @@ class _Frozen(_Remote):
         return super().size(name)
 
 
+@pytest.mark.parametrize("blind", [False, True])
 async def test_storage_that_hangs_is_a_503_at_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, blind: bool
 ) -> None:
+    _Frozen.thaw.clear()
     monkeypatch.setattr(media_views, "LOCATE_SECONDS", 0.05)
     _use_storage(settings, _Frozen)
     job = Job(file_name="voice.wav", original="voice.wav")
@@ -114,7 +135,10 @@ async def test_storage_that_hangs_is_a_503_at_once(
     try:
         async with asyncio.timeout(5):
             request = AsyncRequestFactory().get("/")
-            answer = await recording_response(request, job, "original", attachment=False)
+            if blind:
+                answer = await blind_response(request, "voice.wav")
+            else:
+                answer = await recording_response(request, job, "original", attachment=False)
     finally:
         _Frozen.thaw.set()
 

@@ -14,6 +14,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from denoise_relay import backends, conf
+from denoise_relay.backends.base import Backend
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 
@@ -27,7 +28,8 @@ OLDEST_DAPHNE = (4, 2, 2)
 
 @register(TAG)
 def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """E001: a key is unknown or has a bad value. E002: the access policy. E003: the backend."""
+    """E001: a key is unknown or has a bad value. E002: the access policy. E003: the backend.
+    E012: the preset."""
     found: list[CheckMessage] = [
         Error(f"DENOISE_RELAY: {key} {problem}.", id="denoise_relay.E001")
         for key, problem in conf.problems()
@@ -45,7 +47,8 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
             )
         )
     try:
-        found.extend(backends.backend_class(relay).check(relay))
+        backend = backends.backend_class(relay)
+        found += [*backend.check(relay), *_preset_problems(backend, relay)]
     except ImproperlyConfigured as error:
         found.append(Error(str(error), id="denoise_relay.E003"))
     return found
@@ -198,6 +201,20 @@ def check_daphne(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
             "a limit (CVE-2026-44545) and smuggled headers.",
             hint='pip install --upgrade "daphne>=4.2.2"',
             id="denoise_relay.E011",
+        )
+    ]
+
+
+def _preset_problems(backend: type[Backend], relay: conf.RelaySettings) -> list[CheckMessage]:
+    names = [preset.name for preset in backend.presets(relay)]
+    if not relay.PRESET or relay.PRESET in names:
+        return []
+    known = f"It has {', '.join(names)}." if names else "It has none: leave PRESET empty."
+    return [
+        Error(
+            f"DENOISE_RELAY: the backend does not offer the PRESET {relay.PRESET!r} here.",
+            hint=known,
+            id="denoise_relay.E012",
         )
     ]
 

@@ -30,6 +30,8 @@ class RelaySettings:
 
     #: `upstream`, `local`, or the dotted path of a `backends.base.Backend`.
     BACKEND: str = "upstream"
+    #: Name of the preset for jobs that choose none; empty: the backend's first.
+    PRESET: str = ""
     #: Base URL of a server that speaks the contract.
     UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
     #: Sent to UPSTREAM_URL as `x-api-key`, and to no other server.

@@ -37,7 +37,8 @@ class UploadRejected(RelayError, ValueError):
     """This file cannot be processed.
 
     `code` is stable and machine-readable: `required`, `empty`, `too_large`, `too_long`,
-    `not_media`, `no_audio`, `silent`, `protected`, `truncated`, `unsupported`, `too_slow`.
+    `not_media`, `no_audio`, `silent`, `protected`, `truncated`, `unsupported`, `too_slow`,
+    `unknown_preset`.
     """
 
     def __init__(self, message: str = "", *, code: str) -> None:

@@ -100,7 +100,8 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
     """The body of the status endpoint.
 
     `at` is when the job's newest event was committed. Times are ISO 8601 in UTC;
-    `duration_seconds` may be null; `url` is null until the job is done.
+    `duration_seconds` may be null; `url` is null until the job is done. `preset` is "" where there
+    was nothing to choose.
     """
     links = links_of(job)
     return {
@@ -117,6 +118,7 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "finished_at": timestamp(job.finished_at) if job.finished_at else None,
         "duration_seconds": job.duration_seconds,
         "original_url": links.original,
+        "preset": job.preset,
     }
 
 

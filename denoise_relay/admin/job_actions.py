@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from denoise_relay.exceptions import UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.lifecycle import TERMINAL
 from denoise_relay.models import Job
@@ -58,12 +59,12 @@ class JobActions(JobBase):
         self.message_user(request, text % {"n": ACTION_LIMIT}, messages.ERROR)
         return ()
 
-    def _retry(self, request: HttpRequest, selected: Iterable[Job]) -> list[Job]:
+    def _retry(self, request: HttpRequest, selected: Iterable[Job], preset: str = "") -> list[Job]:
         retried = []
         refused = 0
         for job in selected:
             if job.status in TERMINAL:
-                retried.append(actions.retry(job))
+                retried.append(actions.retry(job, preset))
                 self.log_change(request, job, f"Retried as {retried[-1].pk}.")
             else:
                 refused += 1
@@ -107,7 +108,12 @@ class JobActions(JobBase):
         return [button("retry"), button("cancel"), *super().get_urls()]
 
     def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        retried = self._retry(request, [self._job_to_control(request, job_id)])
+        job = self._job_to_control(request, job_id)
+        try:
+            retried = self._retry(request, [job], request.POST.get("preset", ""))
+        except UploadRejected as error:  # the backend has lost the preset since the page was made
+            self.message_user(request, str(error), messages.ERROR)
+            retried = []
         return self._page_of(retried[0].pk if retried else job_id)
 
     def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:

@@ -24,9 +24,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from denoise_relay import presentation
+from denoise_relay.admin.filters import BackendFilter, PresetFilter
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
 from denoise_relay.admin.make_comparison import CompareAction
+from denoise_relay.backends import presets
 from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job, StatusChoices
 
@@ -59,12 +61,20 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "owner",
         "age",
         "work",
+        "preset",
+        "backend",
         "attempt",
         "upstream_id",
     )
     # The other columns have no index.
     sortable_by = ("age",)
-    list_filter = ("status", "is_video", ("owner", admin.EmptyFieldListFilter))
+    list_filter = (
+        "status",
+        PresetFilter,
+        BackendFilter,
+        "is_video",
+        ("owner", admin.EmptyFieldListFilter),
+    )
     date_hierarchy = "created_at"
     # Django shows the search box only with these; `get_search_results` searches.
     search_fields = ("file_name", "id", "upstream_id", "owner__username")
@@ -82,6 +92,8 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "duration",
         "is_video",
         "work",
+        "preset",
+        "backend",
         "attempt",
         "upstream_id",
         "retry_of",
@@ -181,6 +193,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
                 "timeline_length": TIMELINE_LENGTH,
                 "players": _players(job),
                 "may_retry": job.ended and self.has_control_permission(request),
+                "other_presets": presets.others(job.preset),
                 "may_cancel": job.status in ACTIVE and self.has_control_permission(request),
             }
         return super().change_view(request, object_id, form_url, extra)

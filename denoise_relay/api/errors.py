@@ -13,6 +13,8 @@ from denoise_relay.views.unavailable import HEADERS
 
 MIB = 1024 * 1024
 REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "40004", "40005"
+#: Ours: the contract has no presets.
+UNKNOWN_PRESET = "40006"
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
 UNAVAILABLE = "50301"
 
@@ -50,6 +52,8 @@ def rejected(error: UploadRejected, size_bytes: int) -> JsonResponse:
         case "too_long":
             found = _TOO_LONG.search(str(error))
             return error_response(TOO_LONG, found[0] if found else str(error))
+        case "unknown_preset":
+            return error_response(UNKNOWN_PRESET, str(error))
         case _:
             return error_response(UNUSABLE, str(error))
 

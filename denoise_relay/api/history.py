@@ -25,6 +25,8 @@ def record(job: Job, link: Link) -> dict[str, Any]:
     """One record of the contract. `job` comes from `_jobs`, which adds when it last changed."""
     status = Status(job.status)
     is_done = status is Status.DONE
+    # The contract has no presets: where there is nothing to choose, a record is as it says.
+    extensions = {"preset": job.preset} if job.preset else {}
     return {
         "id": str(job.pk),
         "user_id": str(job.owner_id) if job.owner_id is not None else f"key-{job.api_key_id}",
@@ -41,6 +43,7 @@ def record(job: Job, link: Link) -> dict[str, Any]:
         "error": job.message if _status(status) == "failed" else None,
         "created_at": timestamp(job.created_at),
         "updated_at": timestamp(getattr(job, "changed_at", None) or job.created_at),
+        **extensions,
     }
 
 

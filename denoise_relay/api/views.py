@@ -72,23 +72,25 @@ async def audio(request: HttpRequest, job_id: str, kind: str) -> HttpResponseBas
 async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
     try:
         # In a thread: this parses up to 200 MB of form data and writes them to disk.
-        file = await sync_to_async(_file_of, thread_sensitive=False)(request)
+        file, preset = await sync_to_async(_form_of, thread_sensitive=False)(request)
     except _UNREADABLE:
-        file = None
+        file, preset = None, ""
     if file is None:
         return errors.audio_required()
     with translation.override("en"):
         try:
-            job = await actions.asubmit(file, owner=key.user, api_key=key)
+            job = await actions.asubmit(file, owner=key.user, api_key=key, preset=preset)
         except UploadRejected as error:
             return errors.rejected(error, file.size or 0)
     body = {"jobId": str(job.pk), "denoiseId": str(job.pk)}
     return HttpResponse(to_json(body), content_type="application/json")
 
 
-def _file_of(request: HttpRequest) -> UploadedFile[bytes] | None:
+def _form_of(request: HttpRequest) -> tuple[UploadedFile[bytes] | None, str]:
+    """The file, and the name of the preset, which is an extension of the contract."""
     found = request.FILES.get("audio")
-    return found if isinstance(found, UploadedFile) else None
+    file = found if isinstance(found, UploadedFile) else None
+    return file, request.POST.get("preset", "")
 
 
 async def _list(request: HttpRequest, key: ApiKey) -> HttpResponseBase:

@@ -11,8 +11,21 @@ from typing import ClassVar, Protocol
 from uuid import UUID
 
 from django.core.checks import CheckMessage
+from django.utils.functional import Promise
 
 from denoise_relay.conf import RelaySettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """One of the ways in which a backend does jobs, for people and programs to choose from."""
+
+    #: Short, stable, unique in its backend, at most 32 characters: `fast`. In rows, forms, API.
+    name: str
+    #: One or two words for people, translated lazily.
+    label: str | Promise
+    #: A sentence for people: what they get, and what it costs them.
+    description: str | Promise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +46,8 @@ class Assignment:
     upstream_id: str
     #: Where a backend may write its result; the runner deletes it afterwards.
     workspace: Path
+    #: The name of one of the backend's presets; "" if it has none.
+    preset: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +91,15 @@ class Backend(ABC):
         """How many `run`s one process may have at a time; further jobs stay queued and see
         their place. Default: `MAX_ACTIVE_JOBS`."""
         return self.settings.MAX_ACTIVE_JOBS
+
+    @classmethod
+    def presets(cls, settings: RelaySettings) -> Sequence[Preset]:
+        """The ways to do a job that work here, the default first. Called for pages and requests,
+        in other processes than the runner's, too: cheap, no I/O beyond the disk.
+
+        Default: none, so that there is nothing to choose.
+        """
+        return ()
 
     @abstractmethod
     async def run(self, run: Run) -> Result:

@@ -1,18 +1,26 @@
-"""The local backend: DeepFilterNet 3 in a limited child process, no key and no network."""
+"""The local backend: our engine in a limited child process, no key and no network."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Final, cast
 
 from django.core.checks import CheckMessage, Error
+from django.utils.translation import gettext_lazy as _
 
 from denoise_relay import engine
-from denoise_relay.backends.base import Backend, Result, Run
+from denoise_relay.backends.base import Backend, Preset, Result, Run
+from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.runtime import metrics
 
 NEUTRAL = "This recording could not be processed."
+#: The engine's presets in words. The names are the engine's.
+BEST: Final = Preset(name="best", label=_("Best"), description=_("Removes the most noise."))
+FAST: Final = Preset(
+    name="fast", label=_("Fast"), description=_("Takes a third of the time, and leaves more noise.")
+)
 
 
 class LocalBackend(Backend):
@@ -26,6 +34,10 @@ class LocalBackend(Backend):
         engines = self.settings.MAX_ENGINES or os.cpu_count() or 1
         return min(engines, self.settings.MAX_ACTIVE_JOBS)
 
+    @classmethod
+    def presets(cls, settings: RelaySettings) -> Sequence[Preset]:
+        return (BEST, FAST) if engine.available("fast") else (BEST,)
+
     async def run(self, run: Run) -> Result:
         job = run.assignment
         await run.accepted(str(job.job))
@@ -35,6 +47,8 @@ class LocalBackend(Backend):
                 await engine.denoise(
                     job.source,
                     target,
+                    # The runner passes names from `presets` only.
+                    preset=cast(engine.Preset, job.preset or BEST.name),
                     on_progress=run.report,
                     timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,
                 )

@@ -14,6 +14,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
+from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
 from denoise_relay.jobs import queue_positions, validation
 from denoise_relay.jobs.validation import ValidatedFile
@@ -33,6 +34,7 @@ async def asubmit(
     *,
     owner: AbstractBaseUser | None = None,
     name: str | None = None,
+    preset: str = "",
     visitor: str = "",
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
@@ -40,11 +42,15 @@ async def asubmit(
     """Validate a file, store it as a new job, and wake the supervisors.
 
     `file` is any Django `File` of known size; `name` is shown instead of the file's own.
-    Raises `UploadRejected` with a message for the person if the file cannot be processed, and
-    `IntegrityError` if there is a job with this `job_id`. If cancelled, the job may exist.
+    `preset` is the name of one of the backend's presets; "" is the default (`PRESET`).
+    Raises `UploadRejected` with a message for the person if the file cannot be processed or
+    there is no such preset, and `IntegrityError` if there is a job with this `job_id`. If
+    cancelled, the job may exist.
     """
+    chosen = validation.validated_preset(preset)
     validated = await validation.validate(file, name)
     job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
+    job.preset = chosen
     return await sync_to_async(_store)(job, file, validated)
 
 
@@ -53,9 +59,10 @@ def submit(
     *,
     owner: AbstractBaseUser | None = None,
     name: str | None = None,
+    preset: str = "",
 ) -> Job:
     """`asubmit` for synchronous code."""
-    return async_to_sync(asubmit)(file, owner=owner, name=name)
+    return async_to_sync(asubmit)(file, owner=owner, name=name, preset=preset)
 
 
 def _store(job: Job, file: File[bytes], validated: ValidatedFile) -> Job:
@@ -132,17 +139,19 @@ async def acancel(job: Job) -> bool:
     return await sync_to_async(cancel)(job)
 
 
-def retry(job: Job, *, preset: str | None = None) -> Job:
+def retry(job: Job, preset: str = "") -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
-    `preset` is that of the job by default. Raises `IntegrityError` if the job was deleted in the
-    meantime.
+    `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
+    `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
+    the meantime.
     """
+    kept = job.preset if presets.is_offered(job.preset) else ""
+    chosen = validation.validated_preset(preset or kept)
     copied = {name: getattr(job, name) for name in _COPIED}
-    chosen = job.preset if preset is None else preset
     return _enqueue(Job(retry_of=job, original=job.original.name, preset=chosen, **copied))
 
 
-async def aretry(job: Job) -> Job:
+async def aretry(job: Job, preset: str = "") -> Job:
     """`retry` for async code."""
-    return await sync_to_async(retry)(job)
+    return await sync_to_async(retry)(job, preset)

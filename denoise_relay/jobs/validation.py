@@ -24,6 +24,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from denoise_relay import engine
+from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.events import clean_text
 from denoise_relay.exceptions import UploadRejected
@@ -31,6 +32,8 @@ from denoise_relay.formats import AUDIO, VIDEO, extension_of
 
 #: Characters of a file name that are kept.
 NAME_LIMIT = 255
+#: Characters of an unknown preset that are shown.
+PRESET_LIMIT = 32
 #: File name of the sample, without its extension.
 SAMPLE_NAME = "noisy-sample"
 #: Probes at a time in one process; each is a child process for about half a second.
@@ -79,6 +82,25 @@ async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
     return ValidatedFile(
         name=display, size_bytes=size, duration_seconds=duration, is_video=extension in VIDEO
     )
+
+
+def validated_preset(name: str) -> str:
+    """The preset that a job gets for which this one was asked; "" asks for the default.
+
+    Raises `UploadRejected` if the backend does not offer it.
+    """
+    if not name:
+        return presets.default_name()
+    if presets.is_offered(name):
+        return name
+    known = ", ".join(preset.name for preset in presets.offered())
+    text = (
+        _("There is no preset “%(name)s”. There are: %(known)s.")
+        if known
+        else _("There is no preset “%(name)s”. There is nothing to choose here.")
+    )
+    shown = clean_text(name, limit=PRESET_LIMIT)
+    raise UploadRejected(text % {"name": shown, "known": known}, code="unknown_preset")
 
 
 async def _probe(file: File[bytes]) -> float | None:

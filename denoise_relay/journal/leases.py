@@ -30,8 +30,9 @@ class Lease:
     epoch: int
 
 
-def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
-    """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`."""
+def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[Lease]:
+    """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`, and note the
+    name of the backend that will do them."""
     with write_transaction() as alias:
         waiting = free(alias).order_by("created_at", "id")
         if connections[alias].features.has_select_for_update_skip_locked:
@@ -45,6 +46,7 @@ def claim(owner: str, limit: int, seconds: float) -> list[Lease]:
                 .update(
                     epoch=F("epoch") + 1,
                     lease_owner=owner,
+                    backend=backend,
                     lease_until=_later(alias, seconds),
                     started_at=Coalesce(F("started_at"), _now(alias)),
                     ahead=None,

@@ -55,14 +55,20 @@ Target = Callable[[Path, Job], Path]
 
 
 async def run(
-    sources: Sequence[Path], target: Target, settings: RelaySettings, progress_bar: ProgressBar
+    sources: Sequence[Path],
+    target: Target,
+    settings: RelaySettings,
+    progress_bar: ProgressBar,
+    *,
+    preset: str = "",
 ) -> list[Task]:
-    """Run all files to their ends. When cancelled, cancels the jobs that have not ended."""
+    """Run all files to their ends, with the preset as in `actions.asubmit`. When cancelled,
+    cancels the jobs that have not ended."""
     tasks = [Task(source=source) for source in sources]
     async with _worker(settings):
         try:
             for task in tasks:
-                await _submit(task)
+                await _submit(task, preset)
             await _follow(tasks, target, progress_bar)
         except asyncio.CancelledError:
             await _cancel(tasks)
@@ -84,11 +90,12 @@ async def _worker(settings: RelaySettings) -> AsyncIterator[None]:
         await supervisor.stop()
 
 
-async def _submit(task: Task) -> None:
+async def _submit(task: Task, preset: str) -> None:
     try:
         with task.source.open("rb") as content:
             submission = asyncio.create_task(
-                actions.asubmit(File(content, name=task.source.name)), name="denoise-submit"
+                actions.asubmit(File(content, name=task.source.name), preset=preset),
+                name="denoise-submit",
             )
             try:
                 job = await asyncio.shield(submission)

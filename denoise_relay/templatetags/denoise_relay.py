@@ -13,6 +13,7 @@ from django import template
 from django.template.context import Context
 
 from denoise_relay import presentation
+from denoise_relay.backends import presets
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.models import Job
@@ -54,6 +55,7 @@ def denoise_job(
         "done": job.stage == Stage.DONE,
         "failed": job.stage == Stage.ERROR,
         "pct": round(job.pct),
+        "other_presets": presets.others(job.preset) if variant == "card" else (),
         "request": context.get("request"),
     }
 

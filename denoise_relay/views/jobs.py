@@ -14,6 +14,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
+from denoise_relay.backends import presets
+from denoise_relay.exceptions import UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.journal import read
 from denoise_relay.models import Job
@@ -33,13 +35,17 @@ async def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return await sync_to_async(_render_job)(request, viewer, found)
 
 
-def _render_job(request: HttpRequest, viewer: Viewer, found: Job) -> HttpResponse:
+def _render_job(
+    request: HttpRequest, viewer: Viewer, found: Job, problem: str = ""
+) -> HttpResponse:
     context = {
         "job": found,
+        "preset": presets.label_of(found.preset),
+        "problem": problem,
         "may_change": access.allowed(viewer, found, "change"),
         "refresh_seconds": REFRESH_SECONDS,
     }
-    return render(request, "denoise_relay/job.html", context)
+    return render(request, "denoise_relay/job.html", context, status=400 if problem else 200)
 
 
 @require_GET
@@ -61,21 +67,30 @@ async def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Process the same recording again, as a new job. 302 to the new job's page.
+    """Process the same recording again, as a new job, with the preset `preset` or else with the
+    same one. 302 to the new job's page; 400 with the job's page if there is no such preset.
 
     An active job is not retried: 302 to its own page.
     """
-    found = await access.aget_job(await access.viewer_of(request), job_id, "change")
+    viewer = await access.viewer_of(request)
+    found = await access.aget_job(viewer, job_id, "change")
     if not found.ended:
         return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
     if not await sync_to_async(_has_original, thread_sensitive=False)(found):
         raise Http404("The recording has been deleted.")
     try:
-        retried = await actions.aretry(found)
+        preset = await sync_to_async(_preset, thread_sensitive=False)(request)
+        retried = await actions.aretry(found, preset)
+    except UploadRejected as error:
+        return await sync_to_async(_render_job)(request, viewer, found, str(error))
     except IntegrityError as error:
         # Pruned after the check above: the new row refers to the old job.
         raise Http404("The recording has been deleted.") from error
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[retried.pk]))
+
+
+def _preset(request: HttpRequest) -> str:
+    return request.POST.get("preset", "")
 
 
 def _has_original(job: Job) -> bool:

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_http_methods
 
 from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
+from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
@@ -31,6 +32,7 @@ from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
 
 FIELD = "audio"
+PRESET_FIELD = "preset"
 #: Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them.
 PAGE_SIZE = 20
 
@@ -55,7 +57,8 @@ class FormResult:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
-    `upload=<id>` of a complete resumable upload (`uploads.tus`).
+    `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
+    chosen.
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
@@ -63,13 +66,13 @@ async def upload(request: HttpRequest) -> HttpResponse:
     viewer = await access.viewer_of(request)
     if request.method != "POST":
         return await _upload_page(request, viewer)
-    upload_id = await sync_to_async(_upload_id, thread_sensitive=False)(request)
+    upload_id, preset = await sync_to_async(_fields, thread_sensitive=False)(request)
     if upload_id:
-        return await _complete(viewer, upload_id)
+        return await _complete(viewer, upload_id, preset)
     files = await sync_to_async(_files, thread_sensitive=False)(request)
     if files:
         viewer = await access.with_visitor(request, viewer)
-    result = await _receive(files, viewer)
+    result = await _receive(files, viewer, preset)
     if "application/json" in request.headers.get("Accept", ""):
         return _result_json(result)
     if result.rejections:
@@ -79,14 +82,16 @@ async def upload(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
 
 
-def _upload_id(request: HttpRequest) -> str:
-    return request.POST.get("upload", "")
+def _fields(request: HttpRequest) -> tuple[str, str]:
+    """The id of a resumable upload, and the name of a preset."""
+    return request.POST.get("upload", ""), request.POST.get(PRESET_FIELD, "")
 
 
-async def _complete(viewer: Viewer, upload_id: str) -> HttpResponse:
+async def _complete(viewer: Viewer, upload_id: str, preset: str) -> HttpResponse:
     """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
-        return _result_json(FormResult(jobs=[await completion.complete(viewer, upload_id)]))
+        job = await completion.complete(viewer, upload_id, preset)
+        return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
         rejection = Rejection(name="", code=error.code, message=str(error))
         return _result_json(FormResult(rejections=[rejection]))
@@ -94,7 +99,7 @@ async def _complete(viewer: Viewer, upload_id: str) -> HttpResponse:
         return error.response()
 
 
-async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> FormResult:
+async def _receive(files: Sequence[File[bytes]], viewer: Viewer, preset: str) -> FormResult:
     result = FormResult()
     if not files:
         message = _("Choose a recording first.")
@@ -104,7 +109,8 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer) -> FormResult:
     visitor = "" if owner else viewer.visitor
     for file in files:
         try:
-            result.jobs.append(await actions.asubmit(file, owner=owner, visitor=visitor))
+            job = await actions.asubmit(file, owner=owner, visitor=visitor, preset=preset)
+            result.jobs.append(job)
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
             result.rejections.append(Rejection(name=name, code=error.code, message=str(error)))
@@ -156,6 +162,10 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "refusals": result.rejections,
         "taken": result.jobs,
         "field": FIELD,
+        "preset_field": PRESET_FIELD,
+        "presets": presets.choices(),
+        # After a refusal, the page shows what was chosen.
+        "preset": request.POST.get(PRESET_FIELD) or presets.default_name(),
         "extensions": sorted(AUDIO) + sorted(VIDEO),
         "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in VIDEO)),

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
+from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Event, Fact, Stage, clean_text
@@ -99,6 +100,8 @@ class Runner:
         Returns the column of the job that says where the result is. Raises `JobFailed`.
         """
         self._attempt = job.attempt
+        offered = self._backend.presets(self._settings)
+        preset = presets.preset_to_run(job.preset, offered, self._settings)
         # An error about files that the backend left must not hide the backend's own error.
         with tempfile.TemporaryDirectory(prefix="denoise-", ignore_cleanup_errors=True) as folder:
             workspace = Path(folder)
@@ -106,7 +109,7 @@ class Runner:
                 async with asyncio.timeout(self._seconds_left(job)) as deadline:
                     # Not in the database's threads: files may be large and the storage remote.
                     source = await asyncio.to_thread(storage.local_copy, job, workspace)
-                    self._assignment = _assignment(job, source, workspace)
+                    self._assignment = _assignment(job, source, workspace, preset)
                     result = await self._backend.run(self)
                     return await self._stored(job, result)
             except TimeoutError as error:
@@ -200,7 +203,7 @@ class Runner:
         return max(self._settings.JOB_DEADLINE_SECONDS - elapsed, 0.01)
 
 
-def _assignment(job: Job, source: Path, workspace: Path) -> Assignment:
+def _assignment(job: Job, source: Path, workspace: Path, preset: str) -> Assignment:
     return Assignment(
         job=job.pk,
         extension=job.extension,
@@ -210,4 +213,5 @@ def _assignment(job: Job, source: Path, workspace: Path) -> Assignment:
         attempt=job.attempt,
         submitted_at=job.submitted_at,
         upstream_id=job.upstream_id,
+        preset=preset,
     )

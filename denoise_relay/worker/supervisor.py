@@ -199,7 +199,8 @@ class Supervisor:
         free = self.capacity - len(self._runners)
         if free <= 0 or self._stopping:
             return
-        claimed = await database.call(leases.claim, self.owner, free, self._settings.LEASE_SECONDS)
+        seconds, backend = self._settings.LEASE_SECONDS, self._backend.name
+        claimed = await database.call(leases.claim, self.owner, free, seconds, backend=backend)
         if not self._stopping:  # otherwise `stop` releases them
             for lease in claimed:
                 self._start_runner(lease)

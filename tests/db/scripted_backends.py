@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
-from denoise_relay.backends.base import Backend, Result, Run
+from denoise_relay.backends.base import Backend, Preset, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
 
@@ -91,3 +91,20 @@ class QuickBackend(Backend):
         target = run.assignment.workspace / "result.flac"
         await asyncio.to_thread(target.write_bytes, content.upper())
         return Result(file=target)
+
+
+class PresetBackend(Backend):
+    """Has two presets, and writes the name of the job's into its result."""
+
+    name = "with-presets"
+
+    @classmethod
+    def presets(cls, settings: RelaySettings) -> tuple[Preset, ...]:
+        return (
+            Preset(name="fine", label="Fine", description="Takes its time."),
+            Preset(name="swift", label="Swift", description="Takes less."),
+        )
+
+    async def run(self, run: Run) -> Result:
+        await run.accepted("preset-1")
+        return write_result(run, run.assignment.preset.encode())

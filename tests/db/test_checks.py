@@ -77,6 +77,22 @@ def test_nothing_is_wrong(settings: Settings) -> None:
                 id="denoise_relay.E003",
             ),
         ),
+        (
+            {"BACKEND": "tests.db.scripted_backends.PresetBackend", "PRESET": "gone"},
+            Error(
+                "DENOISE_RELAY: the backend does not offer the PRESET 'gone' here.",
+                hint="It has fine, swift.",
+                id="denoise_relay.E012",
+            ),
+        ),
+        (
+            {"PRESET": "fast"},
+            Error(
+                "DENOISE_RELAY: the backend does not offer the PRESET 'fast' here.",
+                hint="It has none: leave PRESET empty.",
+                id="denoise_relay.E012",
+            ),
+        ),
         ({"BACKEND": f"{__name__}.Complaining"}, Error("Not today.", id="scripted.E001")),
     ],
     ids=lambda value: value.id if isinstance(value, CheckMessage) else "",

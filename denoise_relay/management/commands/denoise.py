@@ -16,6 +16,8 @@ from django.db import connections
 
 from denoise_relay import presentation
 from denoise_relay.conf import relay_settings
+from denoise_relay.exceptions import UploadRejected
+from denoise_relay.jobs import validation
 from denoise_relay.management import foreground
 from denoise_relay.management.foreground import Target, Task
 from denoise_relay.management.progress_bar import ProgressBar
@@ -44,20 +46,36 @@ class Command(BaseCommand):
             metavar="OUT",
             help="file, or folder (made if missing) for several; default: beside each FILE",
         )
+        parser.add_argument(
+            "--preset",
+            default="",
+            metavar="NAME",
+            help="one of the backend's presets (local: best, fast); default: PRESET",
+        )
 
     def handle(
-        self, *args: Any, files: list[Path], output: Path | None, verbosity: int, **options: Any
+        self,
+        *args: Any,
+        files: list[Path],
+        output: Path | None,
+        preset: str,
+        verbosity: int,
+        **options: Any,
     ) -> None:
         for path in files:
             if not path.is_file():
                 raise CommandError(f"There is no file {str(path)!r}.")
         target = _target(files, output)
+        try:
+            validation.validated_preset(preset)
+        except UploadRejected as error:
+            raise CommandError(str(error)) from error
         level = logs.logger.level
         if verbosity < 2:
             # Log lines would be written across the bars.
             logs.logger.setLevel(logging.WARNING)
         try:
-            tasks = asyncio.run(self._run(files, target))
+            tasks = asyncio.run(self._run(files, target, preset))
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
             raise CommandError(
                 "Interrupted; unfinished jobs were canceled.", returncode=INTERRUPTED
@@ -66,14 +84,15 @@ class Command(BaseCommand):
             logs.logger.setLevel(level)
         self._report(tasks)
 
-    async def _run(self, files: Sequence[Path], target: Target) -> list[Task]:
+    async def _run(self, files: Sequence[Path], target: Target, preset: str) -> list[Task]:
         progress_bar = ProgressBar(self._draw, moves=self.stderr.isatty())
         task = asyncio.current_task()
         if task is not None:
             with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            return await foreground.run(files, target, relay_settings(), progress_bar)
+            settings = relay_settings()
+            return await foreground.run(files, target, settings, progress_bar, preset=preset)
         finally:
             await asyncio.to_thread(database.close)
             await sync_to_async(connections.close_all)()

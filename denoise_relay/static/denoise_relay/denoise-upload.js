@@ -109,7 +109,18 @@ export class DenoiseUpload extends HTMLElement {
     if (files.length === 0) return;
     this.#showError("");
     this.#count += files.length;
-    for (const file of files) this.#queue?.add(file, this.#objection(file));
+    const fields = this.#chosenFields();
+    for (const file of files) this.#queue?.add(file, this.#objection(file), fields);
+  }
+
+  /**
+   * What the person has chosen for the files that are added now: the preset, where there are some.
+   * @returns {Record<string, string>}
+   */
+  #chosenFields() {
+    /** @type {HTMLInputElement|null} */
+    const preset = this.querySelector('[name="preset"]:checked');
+    return preset ? { preset: preset.value } : {};
   }
 
   /**

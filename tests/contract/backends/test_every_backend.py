@@ -170,6 +170,20 @@ async def test_several_runs_at_a_time(
     assert len({result.file for result in results}) == 3
 
 
+async def test_each_preset_has_a_name_of_its_own_and_does_the_job(
+    make_backend: Callable[..., Any], new_run: NewRun, speech: Path
+) -> None:
+    backend = await make_backend()
+    presets = backend.presets(backend.settings)
+    names = [preset.name for preset in presets]
+    assert len(set(names)) == len(names)
+    assert all(0 < len(name) <= 32 and name.isascii() for name in names)
+    assert all(str(preset.label) and str(preset.description) for preset in presets)
+    for name in names or [""]:
+        run = new_run(source=speech, preset=name)
+        check_result(await backend.run(run), run.assignment.workspace)
+
+
 async def test_capacity_and_name(make_backend: Callable[..., Any]) -> None:
     backend = await make_backend(MAX_ACTIVE_JOBS=7)
     assert 1 <= backend.capacity <= 7

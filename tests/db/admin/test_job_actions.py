@@ -7,12 +7,14 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from denoise_relay.admin import job_actions
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from tests.db.admin.staff import LIST, page, staff, text
 from tests.db.factories import fail, finish, stored_job
+from tests.db.presets import TWO_PRESETS
 
 
 # Actions
@@ -101,3 +103,20 @@ def test_an_unknown_job_cannot_be_controlled(root: Client) -> None:
     path = reverse("admin:denoise_relay_job_cancel", args=["00000000-0000-4000-8000-000000000000"])
 
     assert root.post(path).status_code == 404
+
+
+def test_a_job_is_retried_with_the_preset_of_the_button(root: Client, settings: Settings) -> None:
+    settings.DENOISE_RELAY = TWO_PRESETS
+    job = fail(stored_job(preset="swift"), "No speech")
+    html = text(root, page(job))
+    assert 'name="preset" value="fine">Retry with Fine</button>' in html
+    assert 'value="swift"' not in html
+
+    for data, preset in (({}, "swift"), ({"preset": "fine"}, "fine")):
+        answer = root.post(f"{LIST}{job.pk}/retry/", data)
+        anew = Job.objects.latest()
+        assert (answer["Location"], anew.preset) == (page(anew), preset)
+
+    refused = root.post(f"{LIST}{job.pk}/retry/", {"preset": "gone"}, follow=True)
+    assert "There is no preset “gone”." in refused.content.decode()
+    assert Job.objects.count() == 3

@@ -6,12 +6,14 @@ import re
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from denoise_relay.admin import jobs as jobs_admin
 from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from tests.db.admin.staff import LIST, page, staff, text
 from tests.db.factories import append_and_refresh, fail, finish, stored_job
+from tests.db.presets import TWO_PRESETS
 
 
 # The list
@@ -78,3 +80,28 @@ def test_staff_without_permission_see_nothing() -> None:
 
     assert client.get(LIST).status_code == 403
     assert client.get(page(job)).status_code == 403
+
+
+# Presets
+def test_list_and_page_say_how_a_job_is_done(root: Client, settings: Settings) -> None:
+    settings.DENOISE_RELAY = TWO_PRESETS
+    job = stored_job(file_name="one.wav", preset="swift", backend="local")
+    stored_job(file_name="two.wav", preset="fine", backend="upstream")
+
+    for query, others in (("preset=swift", "two.wav"), ("backend=local", "two.wav")):
+        html = text(root, f"{LIST}?{query}")
+        assert "one.wav" in html
+        assert others not in html
+    assert re.findall(r'<div class="readonly">(swift|local)</div>', text(root, page(job))) == [
+        "swift",
+        "local",
+    ]
+
+
+def test_presets_are_no_filter_where_there_is_nothing_to_choose(
+    root: Client, settings: Settings
+) -> None:
+    settings.DENOISE_RELAY = {"BACKEND": "upstream"}
+    stored_job()
+
+    assert "?preset=" not in text(root, LIST)

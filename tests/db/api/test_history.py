@@ -44,6 +44,16 @@ def test_record_has_the_contracts_fields(secret: str, key: ApiKey) -> None:
     assert fetch(record["original_audio_url"].removeprefix("http://testserver")).body == b"x" * 44
 
 
+def test_record_has_a_preset_only_where_there_was_a_choice(secret: str, key: ApiKey) -> None:
+    stored_job(api_key=key, preset="swift")
+    stored_job(api_key=key)
+
+    plain, chosen = call(ROOT, secret).json()
+
+    assert chosen["preset"] == "swift"
+    assert "preset" not in plain
+
+
 def test_record_of_an_ended_job_has_its_outcome(secret: str, key: ApiKey) -> None:
     fail(stored_job(api_key=key, file_name="a.wav"), "No speech found", detail="secret host")
     fail(stored_job(api_key=key, file_name="b.wav"), "Canceled.", status=Status.CANCELED)

@@ -17,6 +17,7 @@ from denoise_relay.jobs import validation
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
 from tests.db.api.calls import ROOT, call
+from tests.db.presets import TWO_PRESETS
 
 needs_engine = pytest.mark.skipif(not engine.available(), reason="the engine is not installed")
 
@@ -121,3 +122,26 @@ def test_error_texts_are_english_in_any_language(secret: str) -> None:
     answer = call(ROOT, secret, method="POST", headers={"accept-language": "ar"})
 
     assert answer.json()["errorMessage"] == "audio is required and must be a file"
+
+
+@needs_engine
+def test_a_preset_is_a_field_of_the_form(secret: str, settings: Settings) -> None:
+    settings.DENOISE_RELAY = TWO_PRESETS
+    form = {"audio": validation.sample(), "preset": "swift"}
+
+    assert call(ROOT, secret, method="POST", data=form).status == 200
+    assert Job.objects.get().preset == "swift"
+
+
+def test_an_unknown_preset_is_a_400_in_english(secret: str, settings: Settings) -> None:
+    settings.DENOISE_RELAY = TWO_PRESETS
+    form = {"audio": wav(), "preset": "gone"}
+
+    answer = call(ROOT, secret, method="POST", data=form, headers={"accept-language": "ar"})
+
+    assert answer.status == 400
+    assert answer.json() == {
+        "errorCode": "40006",
+        "errorMessage": "There is no preset “gone”. There are: fine, swift.",
+    }
+    assert not Job.objects.exists()

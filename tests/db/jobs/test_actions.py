@@ -41,7 +41,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "available", lambda: False)
+    monkeypatch.setattr(engine, "available", lambda *_: False)
 
 
 def test_submit(published: list[int]) -> None:

@@ -27,11 +27,11 @@ def expire(job: Job) -> None:
 def test_claims_are_taken_oldest_first_and_counted() -> None:
     some = [make_job() for _ in range(3)]
 
-    claimed = leases.claim("me", 2, 15)
+    claimed = leases.claim("me", 2, 15, backend="local")
 
     assert [(lease.job, lease.epoch) for lease in claimed] == [(job.pk, 1) for job in some[:2]]
     row = Job.objects.get(pk=some[0].pk)
-    assert (row.lease_owner, row.epoch) == ("me", 1)
+    assert (row.lease_owner, row.epoch, row.backend) == ("me", 1, "local")
     assert row.started_at is not None
     assert row.lease_until is not None
     assert 10 < (row.lease_until - timezone.now()).total_seconds() <= 15.5

@@ -19,6 +19,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.management.progress_bar import Progress, ProgressBar
 from denoise_relay.models import ApiKey, Job
 from tests.db.factories import finish
+from tests.db.presets import TWO_PRESETS
 from tests.waiting import wait_for
 
 # create_api_key
@@ -70,7 +71,7 @@ def shell(
     settings: Settings, tmp_path: Path, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder to work in, and a quick backend run by the command itself."""
-    monkeypatch.setattr(engine, "available", lambda: False)  # only names are checked
+    monkeypatch.setattr(engine, "available", lambda *_: False)  # only names are checked
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.DENOISE_RELAY = {
         "BACKEND": "tests.db.scripted_backends.QuickBackend",
@@ -152,6 +153,20 @@ def test_arguments_are_checked_before_anything_is_submitted(shell: Path) -> None
     with pytest.raises(CommandError, match="several results need a folder"):
         denoise(talk, other, "-o", other)
     assert not Job.objects.exists()
+
+
+def test_a_preset_is_chosen_for_all_files_or_refused_before_any(
+    shell: Path, settings: Settings
+) -> None:
+    settings.DENOISE_RELAY = TWO_PRESETS | {"WORKER": "embedded"}
+    talk = recording(shell, "talk.wav")
+
+    with pytest.raises(CommandError, match=r"There is no preset “gone”\. There are: fine, swift\."):
+        denoise(talk, "--preset", "gone")
+    assert not Job.objects.exists()
+
+    denoise(talk, "--preset", "swift")
+    assert (shell / "talk-denoised.flac").read_bytes() == b"swift"
 
 
 def test_result_that_stays_upstream_is_told_by_its_url(

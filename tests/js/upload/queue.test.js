@@ -16,8 +16,8 @@ function uploads() {
       log.idle += 1;
     },
     onChange: (upload) => log.changes.push(`${upload.file.name} ${upload.state} ${upload.pct}`),
-    send: (file, on) => {
-      const request = { file, on, aborted: false };
+    send: (file, on, fields) => {
+      const request = { file, on, fields, aborted: false };
       const answer = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
       request.abort = () => {
         request.aborted = true;
@@ -182,9 +182,8 @@ function sending() {
   const request = new FakeRequest();
   const progress = [];
   const send = formSender("/", { csrfmiddlewaretoken: "t" }, () => request);
-  const { abort, answer } = send(new File(["RIFF"], "süß.wav"), {
-    progress: (pct) => progress.push(pct),
-  });
+  const on = { progress: (pct) => progress.push(pct) };
+  const { abort, answer } = send(new File(["RIFF"], "süß.wav"), on, { preset: "fast" });
   return { request, progress, abort, answer };
 }
 
@@ -196,6 +195,7 @@ test("the request is the form's: token, field name, file name, and asks for JSON
     "application/json",
   ]);
   assert.equal(request.body.get("csrfmiddlewaretoken"), "t");
+  assert.equal(request.body.get("preset"), "fast");
   assert.equal(request.body.get("audio").name, "süß.wav");
   request.upload.onprogress({ lengthComputable: true, loaded: 1, total: 4 });
   request.upload.onprogress({ lengthComputable: false });
@@ -219,4 +219,15 @@ test("a broken line and an abort reject", async () => {
   const aborted = sending();
   aborted.abort();
   await assert.rejects(aborted.answer, /aborted/);
+});
+
+test("a file keeps what was chosen when it was added, also when it is tried again", async () => {
+  const { queue, requests } = uploads();
+  const upload = queue.add(file("a.wav"), "", { preset: "fast" });
+  await settle();
+  requests[0].reject(new Error("network"));
+  await settle();
+  queue.retry(upload);
+  await settle();
+  assert.deepEqual(requests.map((request) => request.fields.preset), ["fast", "fast"]);
 });

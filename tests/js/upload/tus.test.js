@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { FIRST_PART } from "../../../denoise_relay/static/denoise_relay/upload/part_size.js";
 import { settle } from "../fakes.js";
-import { BREAK, MIB, MemoryStorage, file, setup } from "./tus_server.js";
+import { BREAK, KIB, MIB, MemoryStorage, file, setup } from "./tus_server.js";
 
 test("a small file goes by the form", async () => {
   const { server, seen, start } = setup();
@@ -88,4 +88,20 @@ test("a refusal is told in the server's words, once", async () => {
   assert.equal(storage.getItem("denoise-relay-uploads"), "{}");
   server.faults.POST = [{ status: 429, body: refusal.body }];
   assert.equal((await start(file(2 * MIB)).answer).status, 429);
+});
+
+test("what was chosen goes with the request that makes the job, in both ways", async () => {
+  const { server, seen, start } = setup();
+  await start(file(2 * MIB), { preset: "fast" }).answer;
+  const finish = server.requests.find((request) => request.url === "/");
+  assert.equal(finish.body.get("preset"), "fast");
+  start(file(100 * KIB), { preset: "best" });
+  assert.deepEqual(seen.fields, { preset: "best" });
+});
+
+test("without tus, the form gets what was chosen", async () => {
+  const { server, seen, start } = setup();
+  server.faults.POST = [{ status: 404 }];
+  await start(file(2 * MIB), { preset: "fast" }).answer;
+  assert.deepEqual(seen.fields, { preset: "fast" });
 });

@@ -113,8 +113,9 @@ export function setup({ largestPart = 4 * MIB, storage = new MemoryStorage() } =
   const network = new Network();
   const server = new Server();
   const seen = { progress: [], paused: 0, form: [] };
-  const form = (sent) => {
+  const form = (sent, _on, fields) => {
     seen.form.push(sent.name);
+    seen.fields = fields;
     return { abort: () => seen.form.push("aborted"), answer: Promise.resolve({ status: 201 }) };
   };
   const send = resumable({
@@ -134,7 +135,7 @@ export function setup({ largestPart = 4 * MIB, storage = new MemoryStorage() } =
       seen.paused += 1;
     },
   };
-  return { network, server, seen, storage, start: (sent) => send(sent, on) };
+  return { network, server, seen, storage, start: (sent, fields = {}) => send(sent, on, fields) };
 }
 
 /** In small steps: a conversation takes more turns than the clock lets settle at once. */

@@ -4,11 +4,11 @@ import { parsed } from "./json.js";
 
 /**
  * @param {string} url
- * @param {Record<string, string>} fields sent along: the CSRF token
+ * @param {Record<string, string>} always sent along: the CSRF token
  * @returns {import("./queue.js").Send}
  */
-export function formSender(url, fields, open = () => new XMLHttpRequest()) {
-  return (file, { progress }) => {
+export function formSender(url, always, open = () => new XMLHttpRequest()) {
+  return (file, { progress }, fields) => {
     // fetch() still cannot report how much of a body was sent.
     const request = open();
     /** @type {Promise<import("./queue.js").Answer>} */
@@ -22,7 +22,7 @@ export function formSender(url, fields, open = () => new XMLHttpRequest()) {
       request.onabort = () => reject(new Error("aborted"));
     });
     const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) form.append(name, value);
+    for (const [name, value] of Object.entries({ ...always, ...fields })) form.append(name, value);
     form.append("audio", file, file.name);
     request.open("POST", url);
     request.setRequestHeader("Accept", "application/json");

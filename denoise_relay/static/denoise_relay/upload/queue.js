@@ -9,6 +9,7 @@
  * @callback Send
  * @param {File} file
  * @param {Progress} on
+ * @param {Record<string, string>} fields of the form, sent along
  * @returns {Sending}
  */
 /** @typedef {{progress: (pct: number) => void, paused?: () => void}} Progress */
@@ -33,6 +34,7 @@ const FIRST = 1;
 /**
  * @typedef {object} Upload
  * @property {File} file
+ * @property {Record<string, string>} fields of the form, as they were when the file was added
  * @property {"waiting"|"sending"|"paused"|"checking"|"accepted"|"rejected"|"canceled"} state
  * @property {number} pct of its bytes
  * @property {string} message why it was rejected, in the server's words
@@ -72,11 +74,12 @@ export class UploadQueue {
   /**
    * @param {File} file
    * @param {string} objection why it will not be sent at all; empty when it will
+   * @param {Record<string, string>} fields
    * @returns {Upload}
    */
-  add(file, objection = "") {
+  add(file, objection = "", fields = {}) {
     /** @type {Upload} */
-    const upload = { file, state: "waiting", pct: 0, message: "", answer: null, again: false };
+    const upload = { file, fields, state: "waiting", pct: 0, message: "", answer: null, again: false };
     if (objection) Object.assign(upload, { state: "rejected", message: objection });
     else this.#waiting.push(upload);
     this.#onChange(upload);
@@ -116,7 +119,8 @@ export class UploadQueue {
 
   /** @param {Upload} upload */
   async #start(upload) {
-    const request = this.#send(upload.file, {
+    /** @type {Progress} */
+    const on = {
       progress: (pct) => {
         // At 100 the bytes are there, and the server looks into the file.
         const state = pct >= 100 ? "checking" : "sending";
@@ -126,7 +130,8 @@ export class UploadQueue {
       paused: () => {
         if (this.#active.get(upload) === request) this.#change(upload, { state: "paused" });
       },
-    });
+    };
+    const request = this.#send(upload.file, on, upload.fields);
     this.#active.set(upload, request);
     this.#change(upload, { state: "sending" });
     /** @type {Change} */

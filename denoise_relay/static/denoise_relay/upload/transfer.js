@@ -16,6 +16,7 @@ const REMEMBER_MS = 3_600_000;
 
 export class Transfer {
   #file;
+  #fields;
   #on;
   #busy;
   #options;
@@ -35,13 +36,14 @@ export class Transfer {
   #interrupt = () => {};
 
   /**
-   * @param {File} file
+   * @param {{file: File, fields: Record<string, string>}} sent
    * @param {import("./queue.js").Progress} on
    * @param {Set<string>} busy
    * @param {Required<TusOptions>} options
    */
-  constructor(file, on, busy, options) {
+  constructor({ file, fields }, on, busy, options) {
     this.#file = file;
+    this.#fields = fields;
     this.#on = on;
     this.#busy = busy;
     this.#options = options;
@@ -117,7 +119,7 @@ export class Transfer {
     }
     // No tus on this server, or a proxy forbids it: the form works, or its answer says why.
     if ([403, 404, 405, 412, 501].includes(answer.status)) {
-      const whole = form(this.#file, this.#on);
+      const whole = form(this.#file, this.#on, this.#fields);
       this.#interrupt = whole.abort;
       return whole.answer;
     }
@@ -168,6 +170,7 @@ export class Transfer {
   async #finish() {
     this.#on.progress(100);
     const body = new FormData();
+    for (const [name, value] of Object.entries(this.#fields)) body.append(name, value);
     body.append("csrfmiddlewaretoken", this.#options.token);
     body.append("upload", this.#url.split("/").filter(Boolean).at(-1) ?? "");
     const answer = await this.#request("POST", this.#options.page, { body });

@@ -40,9 +40,9 @@ export function resumable(given) {
    * @type {Set<string>}
    */
   const busy = new Set();
-  return (file, on) => {
-    if (file.size <= FIRST_PART) return options.form(file, on);
-    const transfer = new Transfer(file, on, busy, options);
+  return (file, on, fields) => {
+    if (file.size <= FIRST_PART) return options.form(file, on, fields);
+    const transfer = new Transfer({ file, fields }, on, busy, options);
     return { abort: () => transfer.abort(), answer: transfer.run() };
   };
 }

@@ -19,7 +19,7 @@ NEUTRAL = "This recording could not be processed."
 #: The engine's presets in words. The names are the engine's.
 BEST: Final = Preset(name="best", label=_("Best"), description=_("Removes the most noise."))
 FAST: Final = Preset(
-    name="fast", label=_("Fast"), description=_("Takes a third of the time, and leaves more noise.")
+    name="fast", label=_("Fast"), description=_("Takes half the time, and leaves more noise.")
 )
 
 

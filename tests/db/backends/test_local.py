@@ -49,11 +49,18 @@ def test_no_more_engines_than_cores_or_told() -> None:
     assert LocalBackend(RelaySettings(MAX_ENGINES=8, MAX_ACTIVE_JOBS=3)).capacity == 3
 
 
-async def test_the_sample_from_upload_to_done() -> None:
+def test_fast_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for installed, names in ((True, ["best", "fast"]), (False, ["best"])):
+        monkeypatch.setattr(engine, "available", lambda _preset, found=installed: found)
+        assert [preset.name for preset in LocalBackend.presets(SETTINGS)] == names
+
+
+@pytest.mark.parametrize("preset", [preset.name for preset in LocalBackend.presets(SETTINGS)])
+async def test_the_sample_from_upload_to_done(preset: str) -> None:
     supervisor = Supervisor(LocalBackend(SETTINGS), SETTINGS)
     await supervisor.start()
     try:
-        job = await actions.asubmit(validation.sample())
+        job = await actions.asubmit(validation.sample(), preset=preset)
 
         async def ended() -> bool:
             await job.arefresh_from_db()
@@ -65,6 +72,7 @@ async def test_the_sample_from_upload_to_done() -> None:
 
     told = await database.call(checked_events, job.pk)
     assert (job.status, job.message) == ("done", "Done")
+    assert (job.backend, job.preset) == ("local", preset)
     assert Path(job.result.path).read_bytes()[:4] == b"fLaC"
     assert len({event.pct for event in told}) > 3
     assert engines() == []

@@ -14,7 +14,7 @@ from denoise_relay.backends import presets
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.models import Job
-from denoise_relay.testing import silent_wav
+from denoise_relay.testing import tone_wav
 from tests.db.factories import stored_job
 from tests.db.presets import TWO_PRESETS
 
@@ -27,7 +27,7 @@ def _two_presets(settings: Settings, media: Path) -> None:
 
 
 def recording() -> ContentFile[bytes]:
-    return ContentFile(silent_wav(0.5), "talk.wav")
+    return ContentFile(tone_wav(0.5), "talk.wav")
 
 
 @pytest.mark.parametrize(

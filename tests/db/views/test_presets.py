@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from denoise_relay.models import Job
-from denoise_relay.testing import silent_wav
+from denoise_relay.testing import tone_wav
 from tests.db.factories import fail, finish, stored_job
 from tests.db.presets import TWO_PRESETS
 from tests.db.uploads import tus_requests as tus
@@ -27,7 +27,7 @@ def _two_presets(settings: Settings) -> None:
 
 
 def wav(name: str = "talk.wav") -> BytesIO:
-    file = BytesIO(silent_wav(0.5))
+    file = BytesIO(tone_wav(0.5))
     file.name = name
     return file
 

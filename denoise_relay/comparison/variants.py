@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from denoise_relay.backends import backend_class
+from denoise_relay.backends import backend_class, presets
 from denoise_relay.conf import relay_settings
-from denoise_relay.engine import presets as engine_presets
 from denoise_relay.models import Comparison, Job
-
-#: Presets that a backend can be asked for, by its name. One without an entry has its default only.
-PRESETS = {"local": engine_presets.PRESETS}
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -54,4 +50,4 @@ def variants_of(comparison: Comparison) -> tuple[Variant, Variant]:
 def offered() -> list[Variant]:
     """What new jobs can be run with here: the presets of the configured backend."""
     name = backend_class(relay_settings()).name
-    return [Variant(name, preset) for preset in PRESETS.get(name, ("",))]
+    return [Variant(name, preset.name) for preset in presets.offered()] or [Variant(name, "")]

@@ -1,4 +1,4 @@
-"""`python -m bench [fanout|latency|engine …]`: all of them by default."""
+"""`python -m bench [fanout|latency|engine|quality …]`: all but quality by default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 def main() -> None:
     """Run the chosen benches one after another."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine")
+    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine, quality")
     parser.add_argument("--viewers", type=int, default=500)
     options = parser.parse_args()
     chosen = options.what or ["engine", "latency", "fanout"]
@@ -25,6 +25,10 @@ def main() -> None:
             from bench import engine
 
             engine.run()
+        elif name == "quality":
+            from bench import quality
+
+            quality.run()
         else:
             parser.error(f"unknown bench {name!r}")
 

@@ -1,10 +1,10 @@
-"""Makes the sample recording of the upload page, and the clean speech of the engine's tests.
+"""Makes the sample recording of the upload page, and the clean voices of the engine's tests.
 
 Needs the program espeak-ng and the packages of `denoise-relay[local]`:
 
     python scripts/make_sample.py
 
-Both files are ours to give away under the project's licence: the text is our own, the voice is
+The files are ours to give away under the project's licence: the texts are our own, the voices are
 espeak-ng's synthesiser (whose output its licence does not cover), the noise is computed here.
 """
 
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "denoise_relay/static/denoise_relay/sample.mp3"
 SPEECH = ROOT / "tests/unit/engine/data/speech.flac"
 SPEECH_SECONDS = 4.0
+VOICES = ROOT / "tests/unit/engine/data/voices.flac"
 
 RATE = 48_000
 SNR_DB = 4.0
@@ -37,6 +38,12 @@ TEXT = (
     "You hear a fan, a room, and somebody typing. "
     "My voice is somewhere in the middle of it. "
     "Press the button, and in a few seconds, only the voice will be left."
+)
+#: Voice and text: a second speaker for the tests, and people who talk in the background.
+OTHER_VOICES = (
+    ("en-us+f3", "The meeting starts at nine, and the room on the left is free."),
+    ("en-gb+m3", "Please send me the second recording before the end of the week."),
+    ("en-us+f5", "Nobody had told her that the last train was already gone."),
 )
 
 Signal = npt.NDArray[np.float64]
@@ -51,14 +58,17 @@ def main() -> None:
     clean = resample(PEAK * speech / np.abs(speech).max(), RATE, 24_000)
     clean = clean[: int(SPEECH_SECONDS * 24_000)]
     write(SPEECH, clean, 24_000, "flac", "flac", compression_level="12")
+    others = np.concatenate([speak(text, voice) for voice, text in OTHER_VOICES])
+    others = resample(PEAK * others / np.abs(others).max(), RATE, 16_000)
+    write(VOICES, others, 16_000, "flac", "flac", compression_level="12")
 
 
-def speak(text: str) -> Signal:
+def speak(text: str, voice: str = "en-us") -> Signal:
     """Speech at 48 kHz with half a second of room before and after it."""
     program = shutil.which("espeak-ng")
     if program is None:
         sys.exit("espeak-ng is not installed. Install it (Debian: apt install espeak-ng).")
-    command = [program, "-v", "en-us", "-s", "155", "-p", "45", "--stdout", text]
+    command = [program, "-v", voice, "-s", "155", "-p", "45", "--stdout", text]
     wav = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout  # noqa: S603
     with av.open(io.BytesIO(wav), "r") as container:
         frames = list(container.decode(audio=0))

@@ -21,6 +21,10 @@ from denoise_relay.engine.protocol import Probe
 
 #: dBFS. A quieter passage gets 24 bits: amplified, the noise of 16 would be heard.
 _QUIET_DB: Final = -36.0
+#: Hz. Below it a recording is a telephone call. NSNet 2 takes that for noise, and DeepFilterNet 3
+#: removes too much of it, so a share of the recording is kept in the result (docs/engines.md).
+_WIDE_RATE: Final = 16_000
+_TELEPHONE_SHARE: Final = 0.15
 
 
 class Chain:
@@ -46,14 +50,17 @@ class Chain:
         self._rate_out = flac_rate(rate)
         self._up = Resampler(channels=channels, rate_in=rate, rate_out=MODEL_RATE)
         self._down = Resampler(channels=channels, rate_in=MODEL_RATE, rate_out=self._rate_out)
-        self._model = load(preset, channels)
+        telephone = rate < _WIDE_RATE
+        self._kept_share = _TELEPHONE_SHARE if telephone else 0.0
+        self._model = load("best" if telephone else preset, channels)
         self._leveller = Leveller(
             channels=channels,
             rate=MODEL_RATE,
             target_db=self._model.target_db,
             low_db=self._model.low_db,
         )
-        #: The gain of each sample that is in the model.
+        #: Each sample that is in the model, and its gain.
+        self._levelled = np.zeros((channels, 0), np.float32)
         self._gains = np.zeros((channels, 0), np.float32)
         self._writer = FlacWriter(file, channels=channels, rate=self._rate_out)
         self._fine = False
@@ -93,11 +100,14 @@ class Chain:
         self._model_in(*self._leveller.push(samples))
 
     def _model_in(self, levelled: Samples, gains: Samples) -> None:
+        self._levelled = np.concatenate([self._levelled, levelled], axis=1)
         self._gains = np.concatenate([self._gains, gains], axis=1)
         self._model_out(self._model.push(levelled))
 
     def _model_out(self, cleaned: Samples) -> None:
+        levelled, self._levelled = np.split(self._levelled, [cleaned.shape[1]], axis=1)
         gains, self._gains = np.split(self._gains, [cleaned.shape[1]], axis=1)
+        cleaned = cleaned + self._kept_share * (levelled - cleaned)
         self._fine = bool((gains > 10 ** ((self._model.target_db - _QUIET_DB) / 20)).any())
         self._write(self._down.push(cleaned / gains))
 

@@ -1,0 +1,70 @@
+"""Every preset improves every kind of recording that it is meant for, at any level.
+
+Crossed: noise x distance, at the usual level; every level in mono, two in stereo beside a loud
+side, two after clipping, two with an offset; each sample rate once; a telephone call at two
+distances. Not crossed: level x noise, rate x level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from denoise_relay import engine
+from tests.unit.engine.quality.cases import (
+    HOPELESS_CASES,
+    LEVEL_CASES,
+    NOISE_CASES,
+    OTHER_CASES,
+    USUAL_DB,
+    Case,
+    before,
+    outcome,
+)
+from tests.unit.engine.quality.floors import FLOORS
+
+pytestmark = pytest.mark.quality
+
+each_preset = pytest.mark.parametrize("preset", engine.PRESETS)
+#: Of `best`, on the recordings of `LEVEL_CASES` before they are clipped.
+LEAST_PESQ = 2.98
+
+
+def each(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+@each_preset
+@each([*NOISE_CASES, *OTHER_CASES])
+def test_the_recording_gets_better(case: Case, preset: engine.Preset) -> None:
+    floor = FLOORS[case.name][engine.PRESETS.index(preset)]
+    (score,) = outcome(case, preset)
+
+    assert score.pesq > before(case).pesq
+    assert score.pesq >= floor.pesq
+    assert score.stoi >= floor.stoi
+    assert score.si_sdr >= floor.si_sdr
+
+
+@each_preset
+@each(LEVEL_CASES)
+def test_the_level_makes_no_difference(case: Case, preset: engine.Preset) -> None:
+    usual = dataclasses.replace(case, levels_db=(USUAL_DB,), offset=0.0)
+    (wanted,) = outcome(usual, preset)
+    scores = outcome(case, preset)
+
+    assert len(scores) == len(case.levels_db)
+    for score in scores:
+        assert score.pesq == pytest.approx(wanted.pesq, abs=0.05)
+        assert score.stoi == pytest.approx(wanted.stoi, abs=0.02)
+        if preset == "best" and not case.clipped:
+            assert score.pesq >= LEAST_PESQ
+
+
+@each_preset
+@each(HOPELESS_CASES)
+def test_length_and_position_are_right_where_nothing_else_is_promised(
+    case: Case, preset: engine.Preset
+) -> None:
+    assert outcome(case, preset)

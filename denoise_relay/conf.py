@@ -69,6 +69,8 @@ class RelaySettings:
     SUBMISSION_GRACE_SECONDS: float = 30.0
     #: `resubmit` (may bill twice) or `fail`.
     ON_LOST_SUBMISSION: str = "resubmit"
+    #: Compare each result with its recording before the job is called done.
+    VERIFY_RESULTS: bool = True
     #: Keep results in our own storage; false passes the upstream's URL through.
     STORE_RESULTS: bool = True
     #: Hosts (`name` or `name:port`) whose results may come from private addresses.

@@ -40,6 +40,8 @@ class Fact:
     message: str = ""
     #: For `done` only: a URL to pass through; empty when the result is stored here.
     url: str = ""
+    #: For `done` only: what people should know about the result.
+    warning: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,7 @@ class Event:
     message: str
     at: datetime
     url: str = ""
+    warning: str = ""
 
 
 def clean_text(text: str, limit: int = MESSAGE_LIMIT) -> str:

@@ -53,7 +53,7 @@ def make_frame(event: Event) -> Frame:
         "at": timestamp(event.at),
     }
     if event.stage is Stage.DONE:
-        body |= {"url": event.url, "denoiseId": str(event.job)}
+        body |= {"url": event.url, "denoiseId": str(event.job), **_warning(event)}
     return Frame(event=event, text=to_json(body))
 
 
@@ -72,9 +72,15 @@ def contract_payload(event: Event) -> str:
                 body["message"] = event.message
         case Stage.DONE:
             body = {"stage": "done", "url": event.url, "denoiseId": str(event.job)}
+            body |= _warning(event)
         case Stage.ERROR:
             body = {"stage": "error", "message": event.message}
     return to_json(body)
+
+
+def _warning(event: Event) -> dict[str, str]:
+    """An extension of the contract; most results have none."""
+    return {"warning": event.warning} if event.warning else {}
 
 
 def sse_message(payload: str, *, seq: int | None = None) -> bytes:

@@ -112,6 +112,7 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "pct": json_number(job.pct),
         "message": job.message,
         "url": links.denoised if job.stage == Stage.DONE else None,
+        "warning": job.warning or None,
         "at": timestamp(at or job.finished_at or job.created_at),
         "file_name": job.file_name,
         "created_at": timestamp(job.created_at),

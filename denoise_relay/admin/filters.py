@@ -1,4 +1,4 @@
-"""Filters of the admin list by how a job is done.
+"""Filters of the admin list by how a job is done, and by whether its result is doubtful.
 
 Django's own filter for a column without choices selects its distinct values, which reads every
 row. These know their values.
@@ -43,3 +43,16 @@ class BackendFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         return queryset.filter(backend=self.value()) if self.value() else queryset
+
+
+class WarningFilter(admin.SimpleListFilter):
+    """Jobs whose result came with a warning."""
+
+    title = _("warning")
+    parameter_name = "warning"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Job]) -> Lookups:
+        return [("yes", str(_("Has a warning")))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        return queryset.exclude(warning="") if self.value() else queryset

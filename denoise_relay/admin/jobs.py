@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from denoise_relay import presentation
-from denoise_relay.admin.filters import BackendFilter, PresetFilter
+from denoise_relay.admin.filters import BackendFilter, PresetFilter, WarningFilter
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
 from denoise_relay.admin.make_comparison import CompareAction
@@ -72,6 +72,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "status",
         PresetFilter,
         BackendFilter,
+        WarningFilter,
         "is_video",
         ("owner", admin.EmptyFieldListFilter),
     )
@@ -85,6 +86,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "badge",
         "progress",
         "message",
+        "warning",
         "error_detail",
         "owner",
         "api_key",
@@ -122,7 +124,10 @@ class JobAdmin(JobActions, CompareAction, JobBase):
     @admin.display(description=gettext_lazy("status"))
     def badge(self, job: Job) -> SafeString:
         label = StatusChoices(job.status).label
-        return format_html('<span class="denoise-badge denoise-{}">{}</span>', job.status, label)
+        badge = format_html('<span class="denoise-badge denoise-{}">{}</span>', job.status, label)
+        if not job.warning:
+            return badge
+        return format_html('{} <span title="{}">{}</span>', badge, job.warning, _("with a warning"))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, job: Job) -> str:

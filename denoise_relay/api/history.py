@@ -25,8 +25,8 @@ def record(job: Job, link: Link) -> dict[str, Any]:
     """One record of the contract. `job` comes from `_jobs`, which adds when it last changed."""
     status = Status(job.status)
     is_done = status is Status.DONE
-    # The contract has no presets: where there is nothing to choose, a record is as it says.
-    extensions = {"preset": job.preset} if job.preset else {}
+    # The contract has neither presets nor warnings: without them a record is as it says.
+    extensions = {"preset": job.preset, "warning": job.warning}
     return {
         "id": str(job.pk),
         "user_id": str(job.owner_id) if job.owner_id is not None else f"key-{job.api_key_id}",
@@ -43,7 +43,7 @@ def record(job: Job, link: Link) -> dict[str, Any]:
         "error": job.message if _status(status) == "failed" else None,
         "created_at": timestamp(job.created_at),
         "updated_at": timestamp(getattr(job, "changed_at", None) or job.created_at),
-        **extensions,
+        **{name: value for name, value in extensions.items() if value},
     }
 
 

@@ -82,6 +82,10 @@ class Backend(ABC):
 
     #: Short, stable; in the admin, logs and metrics.
     name: ClassVar[str]
+    #: What becomes of a result that is silent, too short or unplayable (`worker.verdict`). True: it
+    #: may have been paid for, so it is kept, and the job is done with a warning. False: it can be
+    #: made again at no cost, so the job ends with an error.
+    keeps_bad_results: ClassVar[bool] = True
 
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings

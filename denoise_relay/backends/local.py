@@ -28,6 +28,7 @@ class LocalBackend(Backend):
     anew; what viewers see does not fall back."""
 
     name = "local"
+    keeps_bad_results = False
 
     @property
     def capacity(self) -> int:

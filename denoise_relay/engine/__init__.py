@@ -1,17 +1,18 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
-`probe` measures a file, `denoise` writes its denoised copy. Both work in a child process with
-limits, so that a hostile file or a crash in a codec ends one job and not the server.
+`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two. All work in
+a child process with limits, so that a hostile file or a crash in a codec ends one job and not the
+server.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.engine.commands import denoise, probe
+from denoise_relay.engine.commands import denoise, probe, verify
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
-from denoise_relay.engine.protocol import Probe
+from denoise_relay.engine.protocol import Probe, Verification
 
 #: The ending of every result's file name.
 OUTPUT_SUFFIX: Final = ".flac"
@@ -24,7 +25,9 @@ __all__ = [
     "MediaRejected",
     "Preset",
     "Probe",
+    "Verification",
     "available",
     "denoise",
     "probe",
+    "verify",
 ]

@@ -12,7 +12,7 @@ from denoise_relay.engine import process
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
-from denoise_relay.engine.protocol import Probe
+from denoise_relay.engine.protocol import Probe, Verification
 
 
 async def probe(
@@ -69,6 +69,29 @@ async def denoise(
             on_progress=on_progress,
             timeout_seconds=timeout_seconds,
             preset=preset,
+        )
+
+
+async def verify(
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    *,
+    timeout_seconds: float = 600.0,
+) -> Verification:
+    """Compare a result with its recording; about a hundredth of the recording's length.
+
+    May be cancelled and repeated. Raises `MediaRejected` if the recording cannot be read (a result
+    that cannot be read is in the answer), `EngineUnavailable`, `EngineCrashed`, or `OSError` if one
+    of the files is not there.
+    """
+    recording, result = _absolute(before), _absolute(after)
+    with _no_result_in_time(timeout_seconds):
+        return await process.run(
+            ["verify", "--", str(recording), str(result)],
+            returns=Verification,
+            reads=[recording, result],
+            on_progress=_ignore,
+            timeout_seconds=timeout_seconds,
         )
 
 

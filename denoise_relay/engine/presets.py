@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Final, Literal, get_args
 
-#: `best`: DeepFilterNet 3. `fast`: NSNet 2, in less than half the time. docs/engines.md compares them.
+#: `best`: DeepFilterNet 3. `fast`: NSNet 2, in less than half the time (docs/engines.md).
 Preset = Literal["best", "fast"]
 PRESETS: Final[tuple[Preset, ...]] = get_args(Preset)
 

@@ -37,6 +37,26 @@ class Probe:
     has_video: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Facts about a result beside its recording. Nothing here is a judgement."""
+
+    #: Whether the result could be decoded; without it the rest of the result's facts are 0.
+    playable: bool
+    before_seconds: float
+    after_seconds: float
+    #: Seconds of the recording in which somebody speaks, on any channel.
+    speech_seconds: float
+    #: dBFS over these seconds, in the channel that lost most; -200 where there is nothing.
+    speech_before_db: float
+    speech_after_db: float
+    #: Audio tracks in the recording's file.
+    tracks: int
+    #: As in the files, before any downmix.
+    channels_before: int
+    channels_after: int
+
+
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"
 WRITING: Final = "Writing audio"

@@ -23,7 +23,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.runtime.database import write_transaction
 
 #: The columns of a job that repeat its newest event.
-MIRRORED = ("seq", "stage", "pct", "message")
+MIRRORED = ("seq", "stage", "pct", "message", "warning")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +145,7 @@ def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:
         # percentage that people see never falls.
         row.pct = max(row.pct, events.clean_pct(fact.pct))
     row.message = events.clean_text(fact.message)
+    row.warning = events.clean_text(fact.warning)
     return events.Event(
         job=row.pk,
         seq=row.seq,
@@ -153,6 +154,7 @@ def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:
         message=row.message,
         at=at,
         url=fact.url,
+        warning=row.warning,
     )
 
 
@@ -164,5 +166,6 @@ def _as_row(event: events.Event) -> models.Event:
         pct=event.pct,
         message=event.message,
         url=event.url,
+        warning=event.warning,
         at=event.at,
     )

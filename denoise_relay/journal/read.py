@@ -28,6 +28,7 @@ def as_event(row: models.Event) -> events.Event:
         pct=row.pct,
         message=row.message,
         url=row.url,
+        warning=row.warning,
         at=row.at,
     )
 

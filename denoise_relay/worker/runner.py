@@ -26,6 +26,7 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import spawn
+from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
 DETAIL_LIMIT = 4000
@@ -37,10 +38,17 @@ class Runner:
     """Runs one job, and implements what its backend calls (`backends.base.Run`)."""
 
     def __init__(
-        self, lease: Lease, *, backend: Backend, writer: JournalWriter, settings: RelaySettings
+        self,
+        lease: Lease,
+        *,
+        backend: Backend,
+        writer: JournalWriter,
+        verifier: ResultVerifier,
+        settings: RelaySettings,
     ) -> None:
         self._lease, self._settings = lease, settings
         self._backend = backend
+        self._verifier = verifier
         self._writer = writer
         self._assignment: Assignment | None = None
         self._attempt = 0
@@ -77,7 +85,7 @@ class Runner:
         then releases the job."""
         try:
             job = await database.call_with_retry(Job.objects.get, pk=self._lease.job)
-            await self._finish(await self._work(job))
+            await self._finish(*await self._work(job))
         except (LeaseLost, Job.DoesNotExist) as error:
             metrics.LEASES_LOST.inc()
             self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
@@ -94,10 +102,12 @@ class Runner:
         finally:
             self._writer.forget(self._lease)
 
-    async def _work(self, job: Job) -> dict[str, str]:
-        """Let the backend process the job, and store the file it made, before the deadline.
+    async def _work(self, job: Job) -> tuple[dict[str, str], str]:
+        """Let the backend process the job, and verify and store the file it made, before the
+        deadline.
 
-        Returns the column of the job that says where the result is. Raises `JobFailed`.
+        Returns the column of the job that says where the result is, and a warning for people.
+        Raises `JobFailed`.
         """
         self._attempt = job.attempt
         offered = self._backend.presets(self._settings)
@@ -111,12 +121,21 @@ class Runner:
                     source = await asyncio.to_thread(storage.local_copy, job, workspace)
                     self._assignment = _assignment(job, source, workspace, preset)
                     result = await self._backend.run(self)
-                    return await self._stored(job, result)
+                    warning = await self._verified(source, result)
+                    return await self._stored(job, result), warning
             except TimeoutError as error:
                 if not deadline.expired():
                     raise  # the backend's own
                 text = _("This took too long and was stopped.")
                 raise JobFailed(text, detail="deadline") from error
+
+    async def _verified(self, source: Path, result: Result) -> str:
+        if result.file is None or not self._verifier.enabled:
+            return ""
+        self.report(99.0, _("Checking the result"))
+        return await self._verifier.warning_about(
+            self._lease.job, self._backend, source, result.file
+        )
 
     async def _stored(self, job: Job, result: Result) -> dict[str, str]:
         if result.file is None:
@@ -128,9 +147,9 @@ class Runner:
         except OSError as error:
             raise JobFailed(_("The result could not be stored."), detail=repr(error)) from error
 
-    async def _finish(self, where: dict[str, str]) -> None:
+    async def _finish(self, where: dict[str, str], warning: str) -> None:
         url = where.get("result_url", "")
-        fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url)
+        fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=warning)
         try:
             await self._conclude(fact, signals.job_done, status=Status.DONE, **where)
         except Exception:

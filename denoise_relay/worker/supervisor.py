@@ -28,6 +28,7 @@ from denoise_relay.pubsub.subscriber import Subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
 from denoise_relay.worker.runner import Runner
+from denoise_relay.worker.verification import ResultVerifier
 
 #: Between two looks for jobs, because a message that there is one may be lost.
 SWEEP_SECONDS = 1.0
@@ -49,6 +50,7 @@ class Supervisor:
         self._backend = backend
         self._settings = settings
         self._writer = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
+        self._verifier = ResultVerifier(settings)
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         #: Set to sweep at once.
         self._wake = asyncio.Event()
@@ -209,7 +211,13 @@ class Supervisor:
         previous = self._runners.get(lease.job)
         if previous is not None:
             previous.cancel()  # our lease expired, and we claimed the job again
-        runner = Runner(lease, backend=self._backend, writer=self._writer, settings=self._settings)
+        runner = Runner(
+            lease,
+            backend=self._backend,
+            writer=self._writer,
+            verifier=self._verifier,
+            settings=self._settings,
+        )
         task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
         metrics.RUNNERS.inc()

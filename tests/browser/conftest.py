@@ -82,6 +82,8 @@ async def web(
         DENOISE_RELAY_UPSTREAM_URL=session_upstream.url,
         DENOISE_RELAY_API_KEY=session_upstream.key,
         DENOISE_RELAY_ALLOWED_RESULT_HOSTS=session_upstream.netloc,
+        # What the scripted upstream returns has nothing to do with what it got.
+        DENOISE_RELAY_VERIFY_RESULTS="0",
     ) as site:
         yield site.serve().wait_until_ready()
 

@@ -18,7 +18,7 @@ FAILED = Fact(stage=Stage.ERROR, message="No audio")
 
 def make_job(**columns: Any) -> Job:
     """A queued job with its first event; its file does not exist."""
-    job = Job(file_name="voice.wav", size_bytes=4, **columns)
+    job = Job(**{"file_name": "voice.wav", "size_bytes": 4} | columns)
     job.original.name = "denoise/none/voice.wav"
     job.save(force_insert=True)
     append(job, Fact(message="Queued"))
@@ -47,6 +47,13 @@ def stored_job(
     job.original.name = media_storage().save(media_name(job, file_name), ContentFile(content))
     job.save(force_insert=True)
     append_and_refresh(job, Fact(message="Queued"))
+    return job
+
+
+def with_warning(job: Job, warning: str) -> Job:
+    """The job as it is once its result was found doubtful."""
+    Job.objects.filter(pk=job.pk).update(warning=warning)
+    job.refresh_from_db()
     return job
 
 

@@ -53,6 +53,15 @@ def test_frame_of_done_has_the_url_of_the_recording() -> None:
     assert json.loads(make_frame(done).text)["denoiseId"] == str(JOB)
 
 
+def test_a_warning_is_in_the_frame_and_for_programs_where_there_is_one() -> None:
+    done = event(stage=Stage.DONE, pct=100.0, url="/ours", warning="No speech was found.")
+
+    for text in (make_frame(done).text, contract_payload(done)):
+        assert json.loads(text)["warning"] == "No speech was found."
+    for text in (make_frame(replace(done, warning="")).text, contract_payload(event())):
+        assert "warning" not in json.loads(text)
+
+
 def test_frame_of_an_error_has_no_url() -> None:
     body = json.loads(make_frame(event(stage=Stage.ERROR, message="No audio", url="/ours")).text)
 

@@ -74,6 +74,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     denoise.add_argument("--preset", choices=PRESETS, default="best")
     denoise.add_argument("source")
     denoise.add_argument("target")
+    verify = commands.add_parser("verify")
+    verify.add_argument("before")
+    verify.add_argument("after")
     return parser.parse_args(arguments)
 
 
@@ -111,9 +114,16 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
     return probe
 
 
+def _verify(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.verify import verify_files
+
+    return verify_files(options.before, options.after)
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "probe": _probe,
     "denoise": _denoise,
+    "verify": _verify,
 }
 
 if __name__ == "__main__":

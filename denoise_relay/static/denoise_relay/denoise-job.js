@@ -37,6 +37,7 @@ export class DenoiseJob extends HTMLElement {
         pct: Number(this.dataset.pct),
         message: part(this, "message")?.textContent.trim() ?? "",
         url: this.dataset.url,
+        warning: part(this, "warning")?.textContent.trim() ?? "",
       });
       this.#announced = step(this.#state.pct);
     }
@@ -128,6 +129,7 @@ export class DenoiseJob extends HTMLElement {
       /** @type {HTMLElement} */ (active).hidden = isTerminal(state);
     }
     if (isTerminal(state)) this.#showOutcome();
+    this.#showWarning();
     this.#showTitle(percent);
   }
 
@@ -168,6 +170,13 @@ export class DenoiseJob extends HTMLElement {
     this.#write("reason", message);
   }
 
+  #showWarning() {
+    const note = part(this, "warning");
+    if (!note) return;
+    this.#write("warning", this.#state.warning);
+    note.hidden = this.#state.warning === "";
+  }
+
   /** @param {string} state `live`, `reconnecting` or `gone` */
   #showLink(state) {
     const note = part(this, "link");
@@ -185,7 +194,8 @@ export class DenoiseJob extends HTMLElement {
     if (!region) return;
     if (isTerminal(state)) {
       const label = this.#texts.status?.[state.status] ?? "";
-      const text = state.message && state.stage === "error" ? `${label}: ${state.message}` : label;
+      const more = state.stage === "error" ? state.message : state.warning;
+      const text = more ? `${label}: ${more}` : label;
       if (region.textContent !== text) region.textContent = text;
     } else if (step(state.pct) > this.#announced) {
       this.#announced = step(state.pct);

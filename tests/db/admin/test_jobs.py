@@ -12,7 +12,7 @@ from denoise_relay.admin import jobs as jobs_admin
 from denoise_relay.events import Fact
 from denoise_relay.lifecycle import Status
 from tests.db.admin.staff import LIST, page, staff, text
-from tests.db.factories import append_and_refresh, fail, finish, stored_job
+from tests.db.factories import append_and_refresh, fail, finish, stored_job, with_warning
 from tests.db.presets import TWO_PRESETS
 
 
@@ -80,6 +80,17 @@ def test_staff_without_permission_see_nothing() -> None:
 
     assert client.get(LIST).status_code == 403
     assert client.get(page(job)).status_code == 403
+
+
+def test_warnings_are_shown_and_filtered(root: Client) -> None:
+    job = with_warning(stored_job(file_name="one.wav"), "No speech <b>was</b> found.")
+    stored_job(file_name="two.wav")
+
+    html = text(root, f"{LIST}?warning=yes")
+    assert "one.wav" in html
+    assert "two.wav" not in html
+    assert "No speech &lt;b&gt;was&lt;/b&gt; found." in html
+    assert "No speech &lt;b&gt;was&lt;/b&gt; found." in text(root, page(job))
 
 
 # Presets

@@ -13,7 +13,7 @@ from denoise_relay.api import history
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
 from tests.db.api.calls import ROOT, call
-from tests.db.factories import fail, finish, stored_job
+from tests.db.factories import fail, finish, stored_job, with_warning
 from tests.db.requests import fetch
 
 
@@ -52,6 +52,16 @@ def test_record_has_a_preset_only_where_there_was_a_choice(secret: str, key: Api
 
     assert chosen["preset"] == "swift"
     assert "preset" not in plain
+
+
+def test_record_has_a_warning_only_where_there_is_one(secret: str, key: ApiKey) -> None:
+    with_warning(stored_job(api_key=key), "No speech was found.")
+    stored_job(api_key=key)
+
+    plain, doubtful = call(ROOT, secret).json()
+
+    assert doubtful["warning"] == "No speech was found."
+    assert "warning" not in plain
 
 
 def test_record_of_an_ended_job_has_its_outcome(secret: str, key: ApiKey) -> None:

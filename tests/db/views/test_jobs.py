@@ -39,6 +39,7 @@ def test_status_while_it_runs(client: Client, mine: dict[str, Any]) -> None:
         "duration_seconds": 1.5,
         "original_url": f"/jobs/{job.pk}/audio/original/",
         "preset": "",
+        "warning": None,
     }
     assert all(time.endswith("Z") for time in times.values())
 

@@ -24,8 +24,19 @@ test("a frame becomes the state", () => {
       pct: 12.5,
       message: "Reading",
       url: "",
+      warning: "",
     },
   );
+});
+
+test("a warning comes with the end, from a frame, a snapshot or the page", () => {
+  const warning = "No speech was found.";
+  assert.equal(after([frame(1, { warning })]).warning, "");
+  assert.equal(after([done(1, { warning })]).warning, warning);
+  assert.equal(start({ stage: "done", warning }).warning, warning);
+  const snapshot = { ...done(3), status: "done", warning };
+  assert.equal(applySnapshot(start(), snapshot).warning, warning);
+  assert.equal(applySnapshot(start(), { ...snapshot, warning: null }).warning, "");
 });
 
 test("seq strictly increases: repeats and older frames change nothing", () => {

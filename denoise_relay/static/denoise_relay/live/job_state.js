@@ -15,6 +15,7 @@
  * @property {number} pct 0-100
  * @property {string} message
  * @property {string} url where the clean recording is; empty until done
+ * @property {string} warning what people should know about a result; mostly empty
  */
 
 const STAGES = new Set(["processing", "done", "error"]);
@@ -34,6 +35,7 @@ export function initialState(known) {
     pct: stage === "done" ? 100 : percent(known.pct, 0),
     message: text(known.message),
     url: stage === "done" ? text(known.url) : "",
+    warning: stage === "done" ? text(known.warning) : "",
   });
 }
 
@@ -85,6 +87,7 @@ function advance(state, news, status) {
     pct: news.stage === "done" ? 100 : Math.max(state.pct, percent(news.pct, state.pct)),
     message: news.message === undefined ? state.message : text(news.message),
     url: news.stage === "done" ? text(news.url) || state.url : "",
+    warning: news.stage === "done" ? text(news.warning) : "",
   });
 }
 

@@ -65,7 +65,7 @@ class Case:
         noisy = noises.clipped(noisy) if self.clipped else noisy
         noisy = material.resample(noisy[None], RATE, self.rate)[0]
         gains = 10 ** (np.array(self.levels_db)[:, None] / 20)
-        # Not cut at full scale: a float file holds peaks beyond it, and -10 dBFS has some.
+        # Not cut at full scale: a float file holds the few peaks of noise that -10 dBFS has there.
         return np.round((noisy * gains + self.offset) * 32768) / 32768
 
 

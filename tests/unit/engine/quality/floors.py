@@ -97,4 +97,21 @@ FLOORS: dict[str, tuple[Score, Score]] = {
         Score(pesq=1.71, stoi=0.91, si_sdr=10.8),
         Score(pesq=1.45, stoi=0.88, si_sdr=9.1),
     ),
+    # Of `cases.HOPELESS_CASES`: no worse than this.
+    "babble -5 dB": (
+        Score(pesq=1.00, stoi=0.30, si_sdr=-12.1),
+        Score(pesq=1.00, stoi=0.32, si_sdr=-13.7),
+    ),
+    "babble 5 dB": (
+        Score(pesq=1.03, stoi=0.72, si_sdr=1.8),
+        Score(pesq=1.02, stoi=0.69, si_sdr=0.6),
+    ),
+    "pink 15 dB, narrowband": (
+        Score(pesq=1.41, stoi=0.78, si_sdr=4.1),
+        Score(pesq=1.00, stoi=0.49, si_sdr=-13.2),
+    ),
+    "pink 30 dB, reverberant": (
+        Score(pesq=1.22, stoi=0.83, si_sdr=1.0),
+        Score(pesq=1.30, stoi=0.83, si_sdr=0.8),
+    ),
 }

@@ -14,7 +14,7 @@ RATE = 48_000
 
 @functools.cache
 def speech() -> Signal:
-    """8.5 s, two speakers, peaks limited so that -10 dBFS does not clip; active level 0 dB."""
+    """8.5 s, two speakers, active level 0 dB; peaks limited, so that -10 dBFS fits."""
     other = _voices()[: int(4.5 * RATE)]
     signal = np.concatenate([_active(material.speech()), _active(other)])
     return _active(np.tanh(signal / 2))
@@ -43,7 +43,7 @@ def hum(count: int) -> Signal:
 
 
 def babble(count: int) -> Signal:
-    """Eight people who talk at once, none of them near."""
+    """Eight people who talk at once, none of them near; the second speaker is one of the voices."""
     voices = np.tile(_voices(), 2)
     parts = [np.roll(voices, int(1.7 * RATE) * n)[:: -1 if n % 2 else 1] for n in range(8)]
     return _unit(np.sum(parts, axis=0)[:count])

@@ -41,6 +41,8 @@ class JobLinks:
     download: str
     cancel: str
     retry: str
+    #: Denoises the whole recording; "" unless this job is for an excerpt.
+    whole: str
 
 
 def links_of(job: Job) -> JobLinks:
@@ -59,6 +61,7 @@ def links_of(job: Job) -> JobLinks:
         download=f"{path('audio', 'denoised')}?download=1",
         cancel=path("cancel"),
         retry=path("retry"),
+        whole=path("whole") if job.whole else "",
     )
 
 
@@ -120,6 +123,19 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "duration_seconds": job.duration_seconds,
         "original_url": links.original,
         "preset": job.preset,
+        "excerpt": excerpt_of(job),
+    }
+
+
+def excerpt_of(job: Job) -> dict[str, Any] | None:
+    """Where an excerpt begins in its recording, and how long both are, in seconds; None for a job
+    that is for a whole recording."""
+    if not job.whole:
+        return None
+    return {
+        "start": job.excerpt_start_seconds,
+        "duration": job.duration_seconds,
+        "whole": job.whole_duration_seconds,
     }
 
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/audio/<str:kind>/", media_views.audio, name="audio"),
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
+    path("jobs/<uuid:job_id>/whole/", jobs.whole, name="whole"),
     path("comparisons/<uuid:comparison_id>/", comparison.overview, name="comparison"),
     path(
         "comparisons/<uuid:comparison_id>/results/", comparison.results, name="comparison_results"

@@ -92,6 +92,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "api_key",
         "size",
         "duration",
+        "excerpt",
         "is_video",
         "work",
         "preset",
@@ -152,6 +153,13 @@ class JobAdmin(JobActions, CompareAction, JobBase):
     @admin.display(description=gettext_lazy("duration"))
     def duration(self, job: Job) -> str:
         return presentation.clock(job.duration_seconds)
+
+    @admin.display(description=gettext_lazy("excerpt of"))
+    def excerpt(self, job: Job) -> str:
+        """Where it begins, and the recording that it was cut from."""
+        if not job.whole:
+            return ""
+        return f"{presentation.clock(job.excerpt_start_seconds)}, {job.whole_name}"
 
     # The list
 

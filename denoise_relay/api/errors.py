@@ -13,8 +13,8 @@ from denoise_relay.views.unavailable import HEADERS
 
 MIB = 1024 * 1024
 REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "40004", "40005"
-#: Ours: the contract has no presets.
-UNKNOWN_PRESET = "40006"
+#: Ours: the contract has neither presets nor excerpts.
+UNKNOWN_PRESET, NO_EXCERPT = "40006", "40007"
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
 UNAVAILABLE = "50301"
 
@@ -54,6 +54,8 @@ def rejected(error: UploadRejected, size_bytes: int) -> JsonResponse:
             return error_response(TOO_LONG, found[0] if found else str(error))
         case "unknown_preset":
             return error_response(UNKNOWN_PRESET, str(error))
+        case "no_excerpt":
+            return error_response(NO_EXCERPT, str(error))
         case _:
             return error_response(UNUSABLE, str(error))
 

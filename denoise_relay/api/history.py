@@ -13,7 +13,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.frames import timestamp, to_json
 from denoise_relay.lifecycle import ACTIVE, Status
 from denoise_relay.models import Event, Job
-from denoise_relay.presentation import Link, denoised_url, upstream_url
+from denoise_relay.presentation import Link, denoised_url, excerpt_of, upstream_url
 
 #: Records of one query.
 PAGE_SIZE = 500
@@ -25,8 +25,8 @@ def record(job: Job, link: Link) -> dict[str, Any]:
     """One record of the contract. `job` comes from `_jobs`, which adds when it last changed."""
     status = Status(job.status)
     is_done = status is Status.DONE
-    # The contract has neither presets nor warnings: without them a record is as it says.
-    extensions = {"preset": job.preset, "warning": job.warning}
+    # The contract has none of these: without them a record is as it says.
+    extensions = {"preset": job.preset, "warning": job.warning, "excerpt": excerpt_of(job)}
     return {
         "id": str(job.pk),
         "user_id": str(job.owner_id) if job.owner_id is not None else f"key-{job.api_key_id}",

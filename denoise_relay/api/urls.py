@@ -12,6 +12,7 @@ app_name = "denoise_relay_api"
 urlpatterns = [
     path("denoise", views.denoise, name="denoise"),
     path("denoise/<str:job_id>/progress", views.progress, name="progress"),
+    path("denoise/<str:job_id>/whole", views.whole, name="whole"),
     path("denoise/<str:job_id>/audio/<str:kind>", views.audio, name="audio"),
 ]
 unavailable.guard(urlpatterns, errors.unavailable)

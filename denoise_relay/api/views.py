@@ -13,6 +13,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
@@ -30,6 +31,8 @@ from denoise_relay.presentation import Link, with_denoised_url
 from denoise_relay.runtime import database
 
 _UNREADABLE = (MultiPartParserError, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
+# What a form says for yes and no.
+_BOOLEANS = {"": False, "0": False, "false": False, "1": True, "true": True}
 # Longest number in a query parameter.
 _DIGITS = 9
 
@@ -49,6 +52,19 @@ async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpRespon
     encode = _contract_encoder(signed_urls.link_builder(request))
     await database.release()
     return sse_response(event_stream(job.pk, None, encode))
+
+
+@require_api_key("POST")
+async def whole(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBase:
+    """An extension: denoise the whole recording of an excerpt, once, however often it is asked."""
+    job = await job_of_key(key, job_id)
+    try:
+        return _submitted(await actions.adenoise_whole(job))
+    except ValueError:
+        text = "This job is for no excerpt"
+        return errors.error_response(errors.NO_EXCERPT, text)
+    except (IntegrityError, FileNotFoundError):
+        return errors.error_response(errors.NOT_FOUND, "No such record")
 
 
 async def audio(request: HttpRequest, job_id: str, kind: str) -> HttpResponseBase:
@@ -72,25 +88,38 @@ async def audio(request: HttpRequest, job_id: str, kind: str) -> HttpResponseBas
 async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
     try:
         # In a thread: this parses up to 200 MB of form data and writes them to disk.
-        file, preset = await sync_to_async(_form_of, thread_sensitive=False)(request)
+        file, preset, excerpt = await sync_to_async(_form_of, thread_sensitive=False)(request)
     except _UNREADABLE:
-        file, preset = None, ""
+        file, preset, excerpt = None, "", ""
     if file is None:
         return errors.audio_required()
+    if excerpt.lower() not in _BOOLEANS:
+        return errors.error_response(errors.NO_EXCERPT, "excerpt must be true or false")
     with translation.override("en"):
         try:
-            job = await actions.asubmit(file, owner=key.user, api_key=key, preset=preset)
+            job = await actions.asubmit(
+                file,
+                owner=key.user,
+                api_key=key,
+                preset=preset,
+                excerpt=_BOOLEANS[excerpt.lower()],
+            )
         except UploadRejected as error:
             return errors.rejected(error, file.size or 0)
+    return _submitted(job)
+
+
+def _submitted(job: Job) -> HttpResponse:
     body = {"jobId": str(job.pk), "denoiseId": str(job.pk)}
     return HttpResponse(to_json(body), content_type="application/json")
 
 
-def _form_of(request: HttpRequest) -> tuple[UploadedFile[bytes] | None, str]:
-    """The file, and the name of the preset, which is an extension of the contract."""
+def _form_of(request: HttpRequest) -> tuple[UploadedFile[bytes] | None, str, str]:
+    """The file, and two extensions of the contract: the name of the preset, and whether to denoise
+    an excerpt only."""
     found = request.FILES.get("audio")
     file = found if isinstance(found, UploadedFile) else None
-    return file, request.POST.get("preset", "")
+    return file, request.POST.get("preset", ""), request.POST.get("excerpt", "")
 
 
 async def _list(request: HttpRequest, key: ApiKey) -> HttpResponseBase:

@@ -1,6 +1,7 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
-`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two. All work in
+`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two,
+`excerpt` cuts out the passage with most speech. All work in
 a child process with limits, so that a hostile file or a crash in a codec ends one job and not the
 server.
 """
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.engine.commands import denoise, probe, verify
+from denoise_relay.engine.commands import denoise, excerpt, probe, verify
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
-from denoise_relay.engine.protocol import Probe, Verification
+from denoise_relay.engine.protocol import Excerpt, Probe, Verification
 
 #: The ending of every result's file name.
 OUTPUT_SUFFIX: Final = ".flac"
@@ -22,12 +23,14 @@ __all__ = [
     "PRESETS",
     "EngineCrashed",
     "EngineUnavailable",
+    "Excerpt",
     "MediaRejected",
     "Preset",
     "Probe",
     "Verification",
     "available",
     "denoise",
+    "excerpt",
     "probe",
     "verify",
 ]

@@ -12,7 +12,7 @@ from denoise_relay.engine import process
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
-from denoise_relay.engine.protocol import Probe, Verification
+from denoise_relay.engine.protocol import Excerpt, Probe, Verification
 
 
 async def probe(
@@ -93,6 +93,33 @@ async def verify(
             on_progress=_ignore,
             timeout_seconds=timeout_seconds,
         )
+
+
+async def excerpt(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    seconds: float,
+    timeout_seconds: float = 120.0,
+) -> Excerpt:
+    """Cut the passage with most speech out of a recording, into the FLAC file `target`, which
+    appears whole or not at all. Without speech it is the loudest passage.
+
+    May be cancelled and repeated. Raises `MediaRejected` (with `too_slow` after `timeout_seconds`),
+    `EngineUnavailable`, `EngineCrashed`, or `OSError` if there is no such file.
+    """
+    before = _absolute(source)
+    with _whole_or_absent(_absolute(target)) as unfinished:
+        try:
+            return await process.run(
+                ["excerpt", "--seconds", str(float(seconds)), "--", str(before), str(unfinished)],
+                returns=Excerpt,
+                reads=[before],
+                on_progress=_ignore,
+                timeout_seconds=timeout_seconds,
+            )
+        except TimedOut as exc:
+            raise MediaRejected("too_slow") from exc
 
 
 @contextlib.contextmanager

@@ -57,6 +57,14 @@ class Verification:
     channels_after: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """Where an excerpt begins in its recording, and how long it is, in seconds."""
+
+    start_seconds: float
+    duration_seconds: float
+
+
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"
 WRITING: Final = "Writing audio"

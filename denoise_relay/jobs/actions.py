@@ -9,14 +9,15 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
-from denoise_relay.jobs import queue_positions, validation
+from denoise_relay.formats import VIDEO, extension_of
+from denoise_relay.jobs import excerpts, queue_positions, validation
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status
@@ -26,7 +27,18 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
-_COPIED = ("owner", "visitor", "api_key", "file_name", "size_bytes", "duration_seconds", "is_video")
+#: What a retry takes from its job, besides the files and the preset.
+_OWNERSHIP = ("owner", "visitor", "api_key")
+_COPIED = (
+    *_OWNERSHIP,
+    "file_name",
+    "size_bytes",
+    "duration_seconds",
+    "is_video",
+    "whole_name",
+    "whole_duration_seconds",
+    "excerpt_start_seconds",
+)
 
 
 async def asubmit(
@@ -35,6 +47,7 @@ async def asubmit(
     owner: AbstractBaseUser | None = None,
     name: str | None = None,
     preset: str = "",
+    excerpt: bool = False,
     visitor: str = "",
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
@@ -42,7 +55,9 @@ async def asubmit(
     """Validate a file, store it as a new job, and wake the supervisors.
 
     `file` is any Django `File` of known size; `name` is shown instead of the file's own.
-    `preset` is the name of one of the backend's presets; "" is the default (`PRESET`).
+    `preset` is the name of one of the backend's presets; "" is the default (`PRESET`). With
+    `excerpt` the job is for the 30 seconds with most speech, if the recording is much longer;
+    `denoise_whole` then submits all of it.
     Raises `UploadRejected` with a message for the person if the file cannot be processed or
     there is no such preset, and `IntegrityError` if there is a job with this `job_id`. If
     cancelled, the job may exist.
@@ -51,7 +66,10 @@ async def asubmit(
     validated = await validation.validate(file, name)
     job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
     job.preset = chosen
-    return await sync_to_async(_store)(job, file, validated)
+    if not excerpt:
+        return await sync_to_async(_store)(job, file, validated)
+    async with excerpts.cut(file, validated) as cut:
+        return await sync_to_async(_store)(job, file, validated, cut)
 
 
 def submit(
@@ -60,24 +78,41 @@ def submit(
     owner: AbstractBaseUser | None = None,
     name: str | None = None,
     preset: str = "",
+    excerpt: bool = False,
 ) -> Job:
     """`asubmit` for synchronous code."""
-    return async_to_sync(asubmit)(file, owner=owner, name=name, preset=preset)
+    return async_to_sync(asubmit)(file, owner=owner, name=name, preset=preset, excerpt=excerpt)
 
 
-def _store(job: Job, file: File[bytes], validated: ValidatedFile) -> Job:
-    job.file_name = validated.name
-    job.size_bytes = validated.size_bytes
-    job.duration_seconds = validated.duration_seconds
-    job.is_video = validated.is_video
+def _store(
+    job: Job, file: File[bytes], validated: ValidatedFile, cut: excerpts.Cut | None = None
+) -> Job:
     file.seek(0)
     # Stored before the row is inserted, so that no row names a file that does not exist.
-    job.original.name = media_storage().save(media_name(job, validated.name), file)
+    stored = [media_storage().save(media_name(job, validated.name), file)]
     metrics.UPLOAD_BYTES.inc(validated.size_bytes)
     try:
+        if cut is None:
+            job.original.name = stored[0]
+            job.file_name = validated.name
+            job.size_bytes = validated.size_bytes
+            job.duration_seconds = validated.duration_seconds
+            job.is_video = validated.is_video
+        else:
+            job.file_name = excerpts.excerpt_name(validated.name)
+            with cut.path.open("rb") as content:
+                name = media_name(job, job.file_name)
+                stored.append(media_storage().save(name, File(content)))
+            job.whole.name, job.original.name = stored
+            job.size_bytes = cut.path.stat().st_size
+            job.duration_seconds = cut.duration_seconds
+            job.excerpt_start_seconds = cut.start_seconds
+            job.whole_name = validated.name
+            job.whole_duration_seconds = validated.duration_seconds
         return _enqueue(job)
     except Exception:
-        storage.discard(job.original.name)
+        for name in stored:
+            storage.discard(name)
         raise
 
 
@@ -146,10 +181,54 @@ def retry(job: Job, preset: str = "") -> Job:
     `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
     the meantime.
     """
-    kept = job.preset if presets.is_offered(job.preset) else ""
-    chosen = validation.validated_preset(preset or kept)
+    chosen = validation.validated_preset(preset or _kept_preset(job))
     copied = {name: getattr(job, name) for name in _COPIED}
-    return _enqueue(Job(retry_of=job, original=job.original.name, preset=chosen, **copied))
+    files = {"original": job.original.name, "whole": job.whole.name}
+    return _enqueue(Job(retry_of=job, preset=chosen, **files, **copied))
+
+
+def denoise_whole(job: Job) -> Job:
+    """Submit the whole recording of an excerpt, as a new job of the same owner and preset.
+
+    If there is such a job already that has not failed, or a retry of one, it is returned. Raises
+    `ValueError` if the job is for no excerpt, `IntegrityError` if it was deleted in the meantime,
+    and `FileNotFoundError` if the recording was.
+    """
+    whole = job.whole.name
+    if not whole:
+        raise ValueError("this job is for no excerpt")
+    preset = validation.validated_preset(_kept_preset(job))
+    size_bytes = job.whole.size
+    with write_transaction() as alias:
+        # All that could make the same job are locked, retries of the excerpt too, so that of two
+        # requests at a time the second finds the job of the first.
+        makers = Job.objects.using(alias).select_for_update().filter(whole=whole).order_by("pk")
+        if job.pk not in [maker.pk for maker in makers]:
+            raise IntegrityError("the job has been deleted")
+        made = Job.objects.using(alias).filter(original=whole)
+        existing = made.exclude(status__in=[Status.ERROR, Status.CANCELED]).first()
+        return existing or _enqueue(
+            Job(
+                retry_of=job,
+                preset=preset,
+                original=whole,
+                file_name=job.whole_name,
+                size_bytes=size_bytes,
+                duration_seconds=job.whole_duration_seconds,
+                is_video=extension_of(job.whole_name) in VIDEO,
+                **{name: getattr(job, name) for name in _OWNERSHIP},
+            )
+        )
+
+
+async def adenoise_whole(job: Job) -> Job:
+    """`denoise_whole` for async code."""
+    return await sync_to_async(denoise_whole)(job)
+
+
+def _kept_preset(job: Job) -> str:
+    """The job's own preset, as long as the backend offers it."""
+    return job.preset if presets.is_offered(job.preset) else ""
 
 
 async def aretry(job: Job, preset: str = "") -> Job:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -33,6 +33,8 @@ EVENTS_AT_A_TIME = 5000
 ORPHAN_AGE = timedelta(days=1)
 #: Folder of the recordings in the storage.
 ROOT = "denoise"
+#: The columns of a job that name files in the storage.
+FILES = ("original", "whole", "result")
 # Names that `models.media_name` makes. Other files in the folder are left alone.
 _FOLDER = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"(?P<job>[0-9a-f]{32})\.[a-z0-9]{1,10}(?:_[A-Za-z0-9]{7})?")
@@ -113,7 +115,7 @@ def _next_batch(alias: str, before: datetime, last: tuple[datetime, UUID] | None
         Job.objects.using(alias)
         # Jobs are created before they finish. This bound lets the index on `created_at` be used.
         .filter(status__in=sorted(TERMINAL), finished_at__lt=before, created_at__lt=before)
-        .only("pk", "created_at", "seq", "original", "result")
+        .only("pk", "created_at", "seq", *FILES)
         .order_by("created_at", "id")
     )
     if last is not None:
@@ -135,10 +137,11 @@ def _next_batch(alias: str, before: datetime, last: tuple[datetime, UUID] | None
 
 def _files(alias: str, batch: Iterable[Job]) -> tuple[list[str], set[str]]:
     """The files that only these jobs name, and those that other jobs name too."""
-    names = {name for job in batch for name in (job.original.name, job.result.name) if name}
-    # A retry uses the original of its job, which may have been deleted long ago.
+    names = {name for job in batch for column in FILES if (name := getattr(job, column).name)}
+    # A retry uses the original of its job, which may have been deleted long ago, and the job of a
+    # whole recording that of the excerpt's `whole`.
     others = Job.objects.using(alias).exclude(pk__in=[job.pk for job in batch])
-    shared = set(others.filter(original__in=names).values_list("original", flat=True))
+    shared = _named(others, names) & names
     return sorted(names - shared), shared
 
 
@@ -148,14 +151,20 @@ def _unnamed(listed: dict[str, UUID]) -> list[str]:
     named: set[str] = set()
     # First by the job's id in the name, with an index. Orphans and files of retries are left.
     own = Job.objects.using(alias).filter(pk__in=set(listed.values()))
-    for pair in own.values_list("original", "result"):
-        named.update(pair)
+    for row in own.values_list(*FILES):
+        named.update(row)
     rest = sorted(listed.keys() - named)
     if rest:
-        others = Job.objects.using(alias).filter(Q(original__in=rest) | Q(result__in=rest))
-        for pair in others.values_list("original", "result"):
-            named.update(pair)
+        named |= _named(Job.objects.using(alias), rest)
     return [name for name in rest if name not in named]
+
+
+def _named(jobs: QuerySet[Job], names: Collection[str]) -> set[str]:
+    """All files of those jobs that name one of these."""
+    which = Q()
+    for column in FILES:
+        which |= Q(**{f"{column}__in": names})
+    return {name for row in jobs.filter(which).values_list(*FILES) for name in row}
 
 
 def _is_old(storage: Storage, name: str) -> bool:

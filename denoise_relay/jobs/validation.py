@@ -105,7 +105,7 @@ def validated_preset(name: str) -> str:
 
 async def _probe(file: File[bytes]) -> float | None:
     limit = relay_settings().MAX_DURATION_SECONDS
-    async with _probe_slot(), _on_disk(file) as path:
+    async with _probe_slot(), on_disk(file) as path:
         try:
             probe = await engine.probe(path, max_duration_seconds=limit)
         except engine.EngineUnavailable:
@@ -127,7 +127,7 @@ def _probe_slot() -> asyncio.Semaphore:
 
 
 @contextlib.asynccontextmanager
-async def _on_disk(file: File[bytes]) -> AsyncIterator[Path]:
+async def on_disk(file: File[bytes]) -> AsyncIterator[Path]:
     """A path with the file's content; large uploads are on disk already."""
     temporary = getattr(file, "temporary_file_path", None)
     if temporary is not None:

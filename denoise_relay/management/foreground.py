@@ -61,14 +61,15 @@ async def run(
     progress_bar: ProgressBar,
     *,
     preset: str = "",
+    excerpt: bool = False,
 ) -> list[Task]:
-    """Run all files to their ends, with the preset as in `actions.asubmit`. When cancelled,
-    cancels the jobs that have not ended."""
+    """Run all files to their ends; `preset` and `excerpt` are as in `actions.asubmit`. When
+    cancelled, cancels the jobs that have not ended."""
     tasks = [Task(source=source) for source in sources]
     async with _worker(settings):
         try:
             for task in tasks:
-                await _submit(task, preset)
+                await _submit(task, preset, excerpt)
             await _follow(tasks, target, progress_bar)
         except asyncio.CancelledError:
             await _cancel(tasks)
@@ -90,11 +91,13 @@ async def _worker(settings: RelaySettings) -> AsyncIterator[None]:
         await supervisor.stop()
 
 
-async def _submit(task: Task, preset: str) -> None:
+async def _submit(task: Task, preset: str, excerpt: bool) -> None:
     try:
         with task.source.open("rb") as content:
             submission = asyncio.create_task(
-                actions.asubmit(File(content, name=task.source.name), preset=preset),
+                actions.asubmit(
+                    File(content, name=task.source.name), preset=preset, excerpt=excerpt
+                ),
                 name="denoise-submit",
             )
             try:

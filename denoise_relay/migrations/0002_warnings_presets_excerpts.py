@@ -38,6 +38,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='job',
+            name='whole_duration_seconds',
+            field=models.FloatField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='job',
+            name='whole_name',
+            field=models.CharField(blank=True, default='', max_length=255),
+        ),
+        migrations.AddField(
+            model_name='job',
             name='whole',
             field=models.FileField(blank=True, max_length=255, storage=denoise_relay.models.media_storage, upload_to=denoise_relay.models.media_name, verbose_name='whole recording'),
         ),

@@ -72,7 +72,8 @@ class Job(models.Model):
     size_bytes = models.PositiveBigIntegerField(_("size"), default=0)
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     is_video = models.BooleanField(_("video"), default=False)
-    # Set where `original` is an excerpt: the recording it was cut from, and where it begins.
+    # Set where `original` is an excerpt: the recording it was cut from, and where it begins. Other
+    # jobs may name the same files.
     whole = models.FileField(
         _("whole recording"),
         upload_to=media_name,
@@ -80,6 +81,8 @@ class Job(models.Model):
         max_length=255,
         blank=True,
     )
+    whole_name = models.CharField(max_length=255, blank=True, default="")
+    whole_duration_seconds = models.FloatField(null=True, blank=True)
     excerpt_start_seconds = models.FloatField(_("excerpt from"), null=True, blank=True)
 
     # How it is done. The backend's default preset is "". `backend` is set when a runner begins.

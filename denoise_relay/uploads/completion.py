@@ -32,10 +32,12 @@ class CompletionError(RelayError):
         return tus.error_response(self.status, self.code, str(self), headers)
 
 
-async def complete(viewer: Viewer, upload_id: str, preset: str = "") -> Job:
+async def complete(
+    viewer: Viewer, upload_id: str, preset: str = "", *, excerpt: bool = False
+) -> Job:
     """Return the job of an upload of this viewer, created now or by an earlier request. So a
-    client that lost the answer may ask again. `preset` is for a job that is created now
-    (`actions.asubmit`).
+    client that lost the answer may ask again. `preset` and `excerpt` are for a job that is created
+    now (`actions.asubmit`).
 
     Raises `UploadRejected` after deleting the upload, and `CompletionError`: 404 unknown upload,
     409 parts are missing, 423 another request is completing it.
@@ -52,12 +54,12 @@ async def complete(viewer: Viewer, upload_id: str, preset: str = "") -> Job:
     if job is None:
         if not upload.complete:
             raise CompletionError(409, "incomplete", _("Parts of this file are missing."))
-        job = await _submit(viewer, upload, preset)
+        job = await _submit(viewer, upload, preset, excerpt)
     await sync_to_async(spool.discard, thread_sensitive=False)(upload)
     return job
 
 
-async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str) -> Job:
+async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str, excerpt: bool) -> Job:
     with contextlib.ExitStack() as stack:
         try:
             # Entered in a thread, because it uses the disk. Leaving only renames and closes.
@@ -67,7 +69,12 @@ async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str) -> Job:
             visitor = "" if owner else viewer.visitor
             job_id = spool.job_id(upload.id)
             return await actions.asubmit(
-                file, owner=owner, visitor=visitor, job_id=job_id, preset=preset
+                file,
+                owner=owner,
+                visitor=visitor,
+                job_id=job_id,
+                preset=preset,
+                excerpt=excerpt,
             )
         except UploadRejected:
             await sync_to_async(spool.discard, thread_sensitive=False)(upload)

@@ -89,6 +89,20 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[retried.pk]))
 
 
+@require_POST
+async def whole(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Process the whole recording of an excerpt, as a new job, once. 302 to that job's page."""
+    viewer = await access.viewer_of(request)
+    found = await access.aget_job(viewer, job_id, "change")
+    try:
+        made = await actions.adenoise_whole(found)
+    except ValueError as error:
+        raise Http404("This job is for no excerpt.") from error
+    except (IntegrityError, FileNotFoundError) as error:
+        raise Http404("The recording has been deleted.") from error
+    return HttpResponseRedirect(reverse("denoise_relay:job", args=[made.pk]))
+
+
 def _preset(request: HttpRequest) -> str:
     return request.POST.get("preset", "")
 

@@ -26,13 +26,14 @@ from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
-from denoise_relay.jobs import actions, validation
+from denoise_relay.jobs import actions, excerpts, validation
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
 
 FIELD = "audio"
 PRESET_FIELD = "preset"
+EXCERPT_FIELD = "excerpt"
 #: Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them.
 PAGE_SIZE = 20
 
@@ -58,7 +59,7 @@ class FormResult:
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
     `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
-    chosen.
+    chosen, and with `excerpt=1` to try 30 seconds first.
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
@@ -66,13 +67,13 @@ async def upload(request: HttpRequest) -> HttpResponse:
     viewer = await access.viewer_of(request)
     if request.method != "POST":
         return await _upload_page(request, viewer)
-    upload_id, preset = await sync_to_async(_fields, thread_sensitive=False)(request)
-    if upload_id:
-        return await _complete(viewer, upload_id, preset)
+    fields = await sync_to_async(_fields, thread_sensitive=False)(request)
+    if fields.upload_id:
+        return await _complete(viewer, fields)
     files = await sync_to_async(_files, thread_sensitive=False)(request)
     if files:
         viewer = await access.with_visitor(request, viewer)
-    result = await _receive(files, viewer, preset)
+    result = await _receive(files, viewer, fields)
     if "application/json" in request.headers.get("Accept", ""):
         return _result_json(result)
     if result.rejections:
@@ -82,15 +83,30 @@ async def upload(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
 
 
-def _fields(request: HttpRequest) -> tuple[str, str]:
-    """The id of a resumable upload, and the name of a preset."""
-    return request.POST.get("upload", ""), request.POST.get(PRESET_FIELD, "")
+class Fields(NamedTuple):
+    """What a form says besides its files."""
+
+    #: Of a resumable upload; "" if there is none.
+    upload_id: str
+    preset: str
+    excerpt: bool
 
 
-async def _complete(viewer: Viewer, upload_id: str, preset: str) -> HttpResponse:
+def _fields(request: HttpRequest) -> Fields:
+    form = request.POST
+    return Fields(
+        upload_id=form.get("upload", ""),
+        preset=form.get(PRESET_FIELD, ""),
+        excerpt=bool(form.get(EXCERPT_FIELD)),
+    )
+
+
+async def _complete(viewer: Viewer, fields: Fields) -> HttpResponse:
     """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
-        job = await completion.complete(viewer, upload_id, preset)
+        job = await completion.complete(
+            viewer, fields.upload_id, fields.preset, excerpt=fields.excerpt
+        )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
         rejection = Rejection(name="", code=error.code, message=str(error))
@@ -99,7 +115,7 @@ async def _complete(viewer: Viewer, upload_id: str, preset: str) -> HttpResponse
         return error.response()
 
 
-async def _receive(files: Sequence[File[bytes]], viewer: Viewer, preset: str) -> FormResult:
+async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields) -> FormResult:
     result = FormResult()
     if not files:
         message = _("Choose a recording first.")
@@ -109,7 +125,13 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer, preset: str) ->
     visitor = "" if owner else viewer.visitor
     for file in files:
         try:
-            job = await actions.asubmit(file, owner=owner, visitor=visitor, preset=preset)
+            job = await actions.asubmit(
+                file,
+                owner=owner,
+                visitor=visitor,
+                preset=fields.preset,
+                excerpt=fields.excerpt,
+            )
             result.jobs.append(job)
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
@@ -163,6 +185,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "taken": result.jobs,
         "field": FIELD,
         "preset_field": PRESET_FIELD,
+        "excerpt_field": EXCERPT_FIELD if excerpts.available() else "",
         "presets": presets.choices(),
         # After a refusal, the page shows what was chosen.
         "preset": request.POST.get(PRESET_FIELD) or presets.default_name(),

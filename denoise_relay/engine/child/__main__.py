@@ -77,6 +77,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     verify = commands.add_parser("verify")
     verify.add_argument("before")
     verify.add_argument("after")
+    excerpt = commands.add_parser("excerpt")
+    excerpt.add_argument("--seconds", type=float, required=True)
+    excerpt.add_argument("source")
+    excerpt.add_argument("target")
     return parser.parse_args(arguments)
 
 
@@ -120,10 +124,22 @@ def _verify(options: argparse.Namespace, reporter: _Reporter) -> Any:
     return verify_files(options.before, options.after)
 
 
+def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child import excerpt
+
+    passage = excerpt.find_passage(options.source, options.seconds)
+    limits.bound_output(excerpt.largest_excerpt_bytes(passage, options.seconds))
+    duration = excerpt.cut_passage(
+        options.source, options.target, passage=passage, seconds=options.seconds
+    )
+    return protocol.Excerpt(start_seconds=passage.start_seconds, duration_seconds=duration)
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "probe": _probe,
     "denoise": _denoise,
     "verify": _verify,
+    "excerpt": _excerpt,
 }
 
 if __name__ == "__main__":

@@ -52,6 +52,11 @@ class Command(BaseCommand):
             metavar="NAME",
             help="one of the backend's presets (local: best, fast); default: PRESET",
         )
+        parser.add_argument(
+            "--excerpt",
+            action="store_true",
+            help="of a long recording, only the 30 seconds with most speech",
+        )
 
     def handle(
         self,
@@ -59,6 +64,7 @@ class Command(BaseCommand):
         files: list[Path],
         output: Path | None,
         preset: str,
+        excerpt: bool,
         verbosity: int,
         **options: Any,
     ) -> None:
@@ -75,7 +81,7 @@ class Command(BaseCommand):
             # Log lines would be written across the bars.
             logs.logger.setLevel(logging.WARNING)
         try:
-            tasks = asyncio.run(self._run(files, target, preset))
+            tasks = asyncio.run(self._run(files, target, preset, excerpt))
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
             raise CommandError(
                 "Interrupted; unfinished jobs were canceled.", returncode=INTERRUPTED
@@ -84,7 +90,9 @@ class Command(BaseCommand):
             logs.logger.setLevel(level)
         self._report(tasks)
 
-    async def _run(self, files: Sequence[Path], target: Target, preset: str) -> list[Task]:
+    async def _run(
+        self, files: Sequence[Path], target: Target, preset: str, excerpt: bool
+    ) -> list[Task]:
         progress_bar = ProgressBar(self._draw, moves=self.stderr.isatty())
         task = asyncio.current_task()
         if task is not None:
@@ -92,7 +100,9 @@ class Command(BaseCommand):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             settings = relay_settings()
-            return await foreground.run(files, target, settings, progress_bar, preset=preset)
+            return await foreground.run(
+                files, target, settings, progress_bar, preset=preset, excerpt=excerpt
+            )
         finally:
             await asyncio.to_thread(database.close)
             await sync_to_async(connections.close_all)()

@@ -114,13 +114,14 @@ export class DenoiseUpload extends HTMLElement {
   }
 
   /**
-   * What the person has chosen for the files that are added now: the preset, where there are some.
+   * What the person has chosen for the files that are added now: a preset, where there are some,
+   * and whether to try 30 seconds first.
    * @returns {Record<string, string>}
    */
   #chosenFields() {
-    /** @type {HTMLInputElement|null} */
-    const preset = this.querySelector('[name="preset"]:checked');
-    return preset ? { preset: preset.value } : {};
+    /** @type {NodeListOf<HTMLInputElement>} */
+    const chosen = this.querySelectorAll('[name="preset"]:checked, [name="excerpt"]:checked');
+    return Object.fromEntries([...chosen].map((input) => [input.name, input.value]));
   }
 
   /**

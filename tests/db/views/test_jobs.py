@@ -40,6 +40,7 @@ def test_status_while_it_runs(client: Client, mine: dict[str, Any]) -> None:
         "original_url": f"/jobs/{job.pk}/audio/original/",
         "preset": "",
         "warning": None,
+        "excerpt": None,
     }
     assert all(time.endswith("Z") for time in times.values())
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -105,7 +106,7 @@ class JobActions(JobBase):
             )
             return route
 
-        return [button("retry"), button("cancel"), *super().get_urls()]
+        return [button("retry"), button("cancel"), button("whole"), *super().get_urls()]
 
     def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = self._job_to_control(request, job_id)
@@ -119,6 +120,16 @@ class JobActions(JobBase):
     def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         self._cancel(request, [self._job_to_control(request, job_id)])
         return self._page_of(job_id)
+
+    def whole_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """Denoise the whole recording of an excerpt, and show that job."""
+        job = self._job_to_control(request, job_id)
+        try:
+            whole = actions.denoise_whole(job)
+        except (ValueError, IntegrityError, FileNotFoundError) as error:
+            raise Http404 from error
+        self.log_change(request, job, f"The whole of it is {whole.pk}.")
+        return self._page_of(whole.pk)
 
     def _job_to_control(self, request: HttpRequest, job_id: UUID) -> Job:
         if not self.has_control_permission(request):

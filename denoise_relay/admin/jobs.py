@@ -206,6 +206,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
                 "timeline_length": TIMELINE_LENGTH,
                 "players": _players(job),
                 "may_retry": job.ended and self.has_control_permission(request),
+                "may_denoise_whole": job.whole and self.has_control_permission(request),
                 "other_presets": presets.others(job.preset),
                 "may_cancel": job.status in ACTIVE and self.has_control_permission(request),
             }

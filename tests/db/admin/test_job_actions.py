@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -120,3 +121,23 @@ def test_a_job_is_retried_with_the_preset_of_the_button(root: Client, settings: 
     refused = root.post(f"{LIST}{job.pk}/retry/", {"preset": "gone"}, follow=True)
     assert "There is no preset “gone”." in refused.content.decode()
     assert Job.objects.count() == 3
+
+
+@pytest.mark.usefixtures("media")
+def test_the_whole_of_an_excerpt(root: Client) -> None:
+    excerpt = stored_job(file_name="a-excerpt.flac", whole_name="a.wav")
+    excerpt.whole.save("a.wav", ContentFile(b"all of it"))
+    finish(excerpt)
+    url = reverse("admin:denoise_relay_job_whole", args=[excerpt.pk])
+    assert f'action="{url}"' in text(root, page(excerpt))
+    assert "a.wav" in text(root, page(excerpt))
+
+    answers = [root.post(url) for _ in range(2)]
+
+    whole = Job.objects.get(retry_of=excerpt)
+    assert {answer["Location"] for answer in answers} == {page(whole)}
+    assert (whole.file_name, whole.original.name) == ("a.wav", excerpt.whole.name)
+    plain = reverse("admin:denoise_relay_job_whole", args=[whole.pk])
+    assert plain not in text(root, page(whole))
+    assert root.post(plain).status_code == 404
+    assert staff("view_job").post(url).status_code == 403

@@ -56,6 +56,33 @@ async def test_every_rate_comes_back(rate: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_video_with_a_variable_frame_rate_keeps_its_sound_in_place(tmp_path: Path) -> None:
+    """As phones record: pictures come when they come, which the sound does not follow."""
+    noisy = material.mix(one_second(48_000), 10)
+    source = tmp_path / "phone.mkv"
+    with av.open(str(source), "w", format="matroska") as container:
+        video = container.add_stream("mpeg4", rate=1000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = container.add_stream("flac", rate=48_000, layout="mono")
+        for milliseconds in (0, 10, 200, 210, 211, 900):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = milliseconds
+            container.mux(video.encode(picture))
+        samples = (noisy[None] * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        container.mux([*audio.encode(frame), *audio.encode(None), *video.encode(None)])
+    target = tmp_path / "out.flac"
+
+    facts = await engine.denoise(source, target, on_progress=ignore)
+
+    after, _rate = material.decode(target)
+    assert facts.has_video
+    assert after.shape == (1, len(noisy))
+    assert abs(material.lag(noisy, after[0])) < 0.5
+
+
+@pytest.mark.asyncio
 async def test_channels_are_denoised_apart(tmp_path: Path) -> None:
     clean = one_second(48_000)
     silence = np.zeros_like(clean)

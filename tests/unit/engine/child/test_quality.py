@@ -110,6 +110,13 @@ def test_runs_of_the_fast_model_join_without_a_seam(monkeypatch: pytest.MonkeyPa
     assert material.si_sdr(at_once, in_runs) > 20
 
 
+@each_preset
+def test_mono_in_stereo_stays_mono_in_stereo(preset: engine.Preset, tmp_path: Path) -> None:
+    noisy = material.mix(material.speech(), 5)
+    left, right = run_chain(tmp_path / "out.flac", np.stack([noisy, noisy]), preset=preset)
+    assert np.array_equal(left, right)
+
+
 def test_silence_stays_silent(tmp_path: Path) -> None:
     after = run_chain(tmp_path / "out.flac", np.zeros(48_000))
     assert after.shape == (1, 48_000)

@@ -14,6 +14,7 @@ from denoise_relay import engine
 from denoise_relay.backends.base import Result, Run
 from denoise_relay.backends.local import LocalBackend
 from denoise_relay.conf import RelaySettings
+from denoise_relay.jobs import actions
 from denoise_relay.models import Event, Job
 from denoise_relay.presentation import status_of
 from denoise_relay.runtime import database
@@ -23,7 +24,9 @@ from tests.db.factories import make_job
 from tests.db.scripted_backends import Scripted, finish
 from tests.db.worker.working import ended
 from tests.unit.engine import material
+from tests.unit.engine.engine_runs import children as engines
 from tests.unit.engine.quality.cases import Case
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -124,6 +127,23 @@ async def test_music_is_done_with_a_warning() -> None:
 async def test_a_recording_that_only_the_backend_reads_is_done() -> None:
     job = await run(Scripted(SETTINGS, finish), b"of a kind that the engine does not know")
     assert (job.status, job.warning) == ("done", "")
+
+
+async def test_a_cancel_ends_the_comparison() -> None:
+    """And leaves no child process behind."""
+    job = await database.call(make_job, file_name="long.wav")
+    await database.call(job.original.save, "long.wav", ContentFile(tone_wav(600.0)))
+    supervisor = Supervisor(Scripted(SETTINGS, returning(SPEECH)), SETTINGS)
+    await supervisor.start()
+    try:
+        await eventually(lambda: len(engines()) == 1, within=20)
+        await database.call(actions.cancel, job)
+        await eventually(lambda: not engines(), within=20)
+        await eventually(lambda: not supervisor.running, within=20)
+        (found,) = await ended(job)
+    finally:
+        await supervisor.stop()
+    assert (found.status, found.result.name) == ("canceled", "")
 
 
 async def test_the_setting_turns_it_off() -> None:

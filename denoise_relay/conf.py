@@ -46,6 +46,15 @@ class RelaySettings:
     EVENTS_PER_SECOND: float = 10.0
     #: How long a process may be silent before another takes its jobs.
     LEASE_SECONDS: float = 15.0
+    #: Longest recording that the upstream takes at once (the contract's 15 minutes); a longer one
+    #: is submitted in parts.
+    UPSTREAM_MAX_SECONDS: float = 900.0
+    #: Largest file that the upstream takes at once.
+    UPSTREAM_MAX_BYTES: int = 200 * 1024 * 1024
+    #: Parts of one recording that are with the upstream at a time.
+    UPSTREAM_PARTS_AT_ONCE: int = 2
+    #: How often a part is submitted that the upstream fails.
+    UPSTREAM_PART_ATTEMPTS: int = 2
     #: Silence after which an upstream stream counts as dead.
     UPSTREAM_SILENCE_SECONDS: float = 60.0
     #: Inactivity after which our own SSE closes (the contract's 15 minutes).

@@ -63,7 +63,7 @@ class TimedUpstream(SlowUpstream):
         self._accepted_at.clear()
         self.forget_scripts()
         self.page_cap = 10_000
-        self.result = self._usual_result
+        self.result, self.transform = self._usual_result, None
         self.job_seconds, self.tick = 0.0, 0.1
 
     def submits(self) -> Counter[str]:

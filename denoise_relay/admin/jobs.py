@@ -28,6 +28,7 @@ from denoise_relay.admin.filters import BackendFilter, PresetFilter, WarningFilt
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
 from denoise_relay.admin.make_comparison import CompareAction
+from denoise_relay.admin.parts import PartInline
 from denoise_relay.backends import presets
 from denoise_relay.lifecycle import ACTIVE
 from denoise_relay.models import Job, StatusChoices
@@ -48,6 +49,7 @@ class JobAdmin(JobActions, CompareAction, JobBase):
     class Media:
         css: ClassVar = {"all": ["denoise_relay/admin.css"]}
 
+    inlines = (PartInline,)
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -29,6 +29,14 @@ class Preset:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The longest and the largest recording that a backend takes at once; None is any."""
+
+    seconds: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
     """The facts of a job when a runner takes it, maybe after another runner died with it."""
 
@@ -95,6 +103,12 @@ class Backend(ABC):
         """How many `run`s one process may have at a time; further jobs stay queued and see
         their place. Default: `MAX_ACTIVE_JOBS`."""
         return self.settings.MAX_ACTIVE_JOBS
+
+    @property
+    def limits(self) -> Limits:
+        """What one `run` takes. A longer or larger recording comes in parts, each as a run of its
+        own, and the results are joined (`worker.parts`). Default: anything."""
+        return Limits()
 
     @classmethod
     def presets(cls, settings: RelaySettings) -> Sequence[Preset]:

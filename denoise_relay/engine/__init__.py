@@ -1,7 +1,8 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
 `probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two,
-`excerpt` cuts out the passage with most speech. All work in
+`excerpt` cuts out the passage with most speech, and `splitting` has what long recordings need. All
+work in
 a child process with limits, so that a hostile file or a crash in a codec ends one job and not the
 server.
 """
@@ -13,7 +14,8 @@ from typing import Final
 from denoise_relay.engine.commands import denoise, excerpt, probe, verify
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
-from denoise_relay.engine.protocol import Excerpt, Probe, Verification
+from denoise_relay.engine.protocol import Excerpt, PartsPlan, Probe, Verification
+from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
 
 #: The ending of every result's file name.
 OUTPUT_SUFFIX: Final = ".flac"
@@ -25,12 +27,16 @@ __all__ = [
     "EngineUnavailable",
     "Excerpt",
     "MediaRejected",
+    "PartsPlan",
     "Preset",
     "Probe",
     "Verification",
     "available",
+    "cut_part",
     "denoise",
     "excerpt",
+    "join_parts",
+    "plan_parts",
     "probe",
     "verify",
 ]

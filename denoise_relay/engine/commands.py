@@ -30,12 +30,12 @@ async def probe(
     if max_duration_seconds is not None:
         command += ["--max-duration-seconds", str(float(max_duration_seconds))]
     try:
-        source = _absolute(path)
+        source = absolute(path)
         return await process.run(
             [*command, "--", str(source)],
             returns=Probe,
             reads=[source],
-            on_progress=_ignore,
+            on_progress=no_progress,
             timeout_seconds=timeout_seconds,
         )
     except TimedOut as exc:
@@ -60,8 +60,8 @@ async def denoise(
     `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`), or
     `OSError` if there is no such file.
     """
-    before = _absolute(source)
-    with _whole_or_absent(_absolute(target)) as unfinished, _no_result_in_time(timeout_seconds):
+    before = absolute(source)
+    with whole_or_absent(absolute(target)) as unfinished, no_result_in_time(timeout_seconds):
         return await process.run(
             ["denoise", "--preset", preset, "--", str(before), str(unfinished)],
             returns=Probe,
@@ -84,13 +84,13 @@ async def verify(
     that cannot be read is in the answer), `EngineUnavailable`, `EngineCrashed`, or `OSError` if one
     of the files is not there.
     """
-    recording, result = _absolute(before), _absolute(after)
-    with _no_result_in_time(timeout_seconds):
+    recording, result = absolute(before), absolute(after)
+    with no_result_in_time(timeout_seconds):
         return await process.run(
             ["verify", "--", str(recording), str(result)],
             returns=Verification,
             reads=[recording, result],
-            on_progress=_ignore,
+            on_progress=no_progress,
             timeout_seconds=timeout_seconds,
         )
 
@@ -108,14 +108,14 @@ async def excerpt(
     May be cancelled and repeated. Raises `MediaRejected` (with `too_slow` after `timeout_seconds`),
     `EngineUnavailable`, `EngineCrashed`, or `OSError` if there is no such file.
     """
-    before = _absolute(source)
-    with _whole_or_absent(_absolute(target)) as unfinished:
+    before = absolute(source)
+    with whole_or_absent(absolute(target)) as unfinished:
         try:
             return await process.run(
                 ["excerpt", "--seconds", str(float(seconds)), "--", str(before), str(unfinished)],
                 returns=Excerpt,
                 reads=[before],
-                on_progress=_ignore,
+                on_progress=no_progress,
                 timeout_seconds=timeout_seconds,
             )
         except TimedOut as exc:
@@ -123,7 +123,7 @@ async def excerpt(
 
 
 @contextlib.contextmanager
-def _whole_or_absent(target: Path) -> Iterator[Path]:
+def whole_or_absent(target: Path) -> Iterator[Path]:
     """A name to write to, which becomes `target` when the block ends well, and is deleted
     otherwise."""
     unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
@@ -137,7 +137,7 @@ def _whole_or_absent(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _no_result_in_time(timeout_seconds: float) -> Iterator[None]:
+def no_result_in_time(timeout_seconds: float) -> Iterator[None]:
     """Turns the end of the time into a crash: the file is known to be good."""
     try:
         yield
@@ -145,10 +145,10 @@ def _no_result_in_time(timeout_seconds: float) -> Iterator[None]:
         raise EngineCrashed(f"no result within {timeout_seconds:g} s") from exc
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
+def absolute(path: str | os.PathLike[str]) -> Path:
     """A path that cannot be mistaken for an option."""
     return Path(os.path.abspath(path))
 
 
-def _ignore(pct: float, message: str) -> None:
+def no_progress(pct: float, message: str) -> None:
     """For commands without progress."""

@@ -65,11 +65,32 @@ class Excerpt:
     duration_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartsPlan:
+    """Where a long recording is cut. All numbers are samples at `rate`."""
+
+    rate: int
+    #: As decoded: 1 or 2.
+    channels: int
+    total: int
+    #: Rising; one less than there are parts.
+    cuts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A file that was written, with its length."""
+
+    duration_seconds: float
+
+
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"
 WRITING: Final = "Writing audio"
 MESSAGES: Final = frozenset({READING, ISOLATING, WRITING})
 
+#: Of one recording: with their cuts, a plan must fit into one line.
+MAX_PARTS: Final = 64
 MAX_LINE_BYTES: Final = 16 * 1024
 #: A child reports when a tenth of a percent is done, and at most this often.
 MAX_LINES_PER_SECOND: Final = 20

@@ -21,7 +21,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from denoise_relay.lifecycle import TERMINAL
-from denoise_relay.models import Event, Job, media_storage
+from denoise_relay.models import Event, Job, Part, media_storage
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.database import write_transaction
 
@@ -156,6 +156,9 @@ def _unnamed(listed: dict[str, UUID]) -> list[str]:
     rest = sorted(listed.keys() - named)
     if rest:
         named |= _named(Job.objects.using(alias), rest)
+        # Of a job that has ended, they are of no use.
+        parts = Part.objects.using(alias).filter(result__in=rest, job__finished_at=None)
+        named.update(parts.values_list("result", flat=True))
     return [name for name in rest if name not in named]
 
 

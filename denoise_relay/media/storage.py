@@ -15,11 +15,15 @@ from denoise_relay.models import Job, media_name, media_storage
 
 def local_copy(job: Job, workspace: Path) -> Path:
     """A local path of the original: the storage's own, or a copy in `workspace` if it has none."""
+    return local_file(job.original.name or "", workspace / f"original.{job.extension or 'bin'}")
+
+
+def local_file(name: str, target: Path) -> Path:
+    """A local path of a stored file: the storage's own, or the copy `target` if it has none."""
     try:
-        return Path(job.original.path)
+        return Path(media_storage().path(name))
     except NotImplementedError:
-        target = workspace / f"original.{job.extension or 'bin'}"
-        with job.original.open("rb") as source, target.open("wb") as copy:
+        with media_storage().open(name, "rb") as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1024 * 1024)
         return target
 

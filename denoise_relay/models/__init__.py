@@ -9,6 +9,7 @@ from denoise_relay.models.api_keys import ApiKey
 from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem, Method, Vote
 from denoise_relay.models.events import Event
 from denoise_relay.models.jobs import Job, StatusChoices, media_name, media_storage
+from denoise_relay.models.parts import Part
 
 __all__ = [
     "Answer",
@@ -18,6 +19,7 @@ __all__ = [
     "Event",
     "Job",
     "Method",
+    "Part",
     "StatusChoices",
     "Vote",
     "media_name",

@@ -118,8 +118,10 @@ class Connection:
                 sha256=hashlib.sha256(content).hexdigest(),
             )
         )
+        transform = self._upstream.transform
         self._record = self._upstream.add_record(
             part.file_name,
+            result=transform(content) if transform else None,
             size_bytes=len(content),
             visible_at=time.monotonic() + lag_seconds,
             visible_after_lists=self._upstream.counts["list"] + lag_lists if lag_lists else 0,
@@ -137,7 +139,9 @@ class Connection:
             case "list":
                 return self._list()
             case "result":
-                return answers.body(200, self._upstream.result, self._upstream.result_type)
+                record_id = self._head.path.rpartition("/")[2].partition(".")[0]
+                content = self._upstream.result_of(record_id)
+                return answers.body(200, content, self._upstream.result_type)
         return answers.error(404, "No such route")
 
     def _progress(self) -> Answer:

@@ -9,6 +9,7 @@ import time
 import uuid
 import wave
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +55,8 @@ class Record:
     #: list requests of this upstream's life.
     visible_at: float = 0.0
     visible_after_lists: int = 0
+    #: What it returns; None is the `result` of the upstream.
+    result: bytes | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The record as the contract's history shows it."""
@@ -112,6 +115,8 @@ class UpstreamState:
         ]
         self.result = tone_wav()
         self.result_type = "audio/wav"
+        #: Makes the result of an upload, where it is to be more than `result`.
+        self.transform: Callable[[bytes], bytes] | None = None
         #: Records on one page of the history, whatever `limit` asks for.
         self.page_cap = MAX_SEEN
         self._scripts: dict[str, deque[Answer]] = {
@@ -134,6 +139,11 @@ class UpstreamState:
         """Follow the contract from now on."""
         for script in self._scripts.values():
             script.clear()
+
+    def result_of(self, record_id: str) -> bytes:
+        """What a job returns."""
+        found = next((record for record in self.records if record.id == record_id), None)
+        return self.result if found is None or found.result is None else found.result
 
     def add_record(self, file_name: str, **facts: Any) -> Record:
         """Put a job into the history, as if it had been submitted."""

@@ -26,6 +26,8 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import spawn
+from denoise_relay.worker import parts
+from denoise_relay.worker.parts import PartedJob
 from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
@@ -52,6 +54,7 @@ class Runner:
         self._writer = writer
         self._assignment: Assignment | None = None
         self._attempt = 0
+        self._parted = False
 
     # Called by the backend
 
@@ -120,7 +123,7 @@ class Runner:
                     # Not in the database's threads: files may be large and the storage remote.
                     source = await asyncio.to_thread(storage.local_copy, job, workspace)
                     self._assignment = _assignment(job, source, workspace, preset)
-                    result = await self._backend.run(self)
+                    result = await self._done(job)
                     warning = await self._verified(source, result)
                     return await self._stored(job, result), warning
             except TimeoutError as error:
@@ -128,6 +131,14 @@ class Runner:
                     raise  # the backend's own
                 text = _("This took too long and was stopped.")
                 raise JobFailed(text, detail="deadline") from error
+
+    async def _done(self, job: Job) -> Result:
+        if not parts.needed(job, self._backend.limits):
+            return await self._backend.run(self)
+        self._parted = True
+        return await PartedJob(
+            self, self._lease, job, backend=self._backend, settings=self._settings
+        ).run()
 
     async def _verified(self, source: Path, result: Result) -> str:
         if result.file is None or not self._verifier.enabled:
@@ -183,6 +194,8 @@ class Runner:
                 if end is None:
                     raise
                 await publisher.publish([end])
+            if self._parted:
+                await database.call(parts.discard_results, self._lease.job)
             await signals.send_ended(signal, self._lease.job)
 
         task = spawn(end_and_signal(), f"denoise-end-{self._lease.job.hex[:8]}")

@@ -11,7 +11,7 @@ from typing import ClassVar
 from django.core.checks import CheckMessage
 from django.utils.translation import gettext as _
 
-from denoise_relay.backends.base import Backend, Result, Run
+from denoise_relay.backends.base import Backend, Limits, Result, Run
 from denoise_relay.backends.upstream.checks import check_upstream
 from denoise_relay.backends.upstream.client import UpstreamClient
 from denoise_relay.backends.upstream.context import RetryPolicy, RunContext
@@ -41,6 +41,11 @@ class UpstreamBackend(Backend):
         self._policy = RetryPolicy.of(settings)
         #: Events that were not understood, by reason: `unknown_stage`, `bad_event`.
         self.skipped: Counter[str] = Counter()
+
+    @property
+    def limits(self) -> Limits:
+        settings = self.settings
+        return Limits(seconds=settings.UPSTREAM_MAX_SECONDS, size_bytes=settings.UPSTREAM_MAX_BYTES)
 
     async def run(self, run: Run) -> Result:
         context = RunContext(

@@ -81,6 +81,26 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     excerpt.add_argument("--seconds", type=float, required=True)
     excerpt.add_argument("source")
     excerpt.add_argument("target")
+    plan = commands.add_parser("plan")
+    plan.add_argument("--max-seconds", type=float, required=True)
+    plan.add_argument("--max-bytes", type=int, required=True)
+    plan.add_argument("--overlap-seconds", type=float, required=True)
+    plan.add_argument("source")
+    cut = commands.add_parser("cut")
+    cut.add_argument("--start", type=int, required=True)
+    cut.add_argument("--end", type=int, required=True)
+    cut.add_argument("--max-bytes", type=int, required=True)
+    cut.add_argument("source")
+    cut.add_argument("target")
+    join = commands.add_parser("join")
+    join.add_argument("--rate", type=int, required=True)
+    join.add_argument("--channels", type=int, required=True)
+    join.add_argument("--total", type=int, required=True)
+    join.add_argument("--overlap", type=int, required=True)
+    join.add_argument("--cuts", type=int, nargs="*", required=True)
+    join.add_argument("source")
+    join.add_argument("target")
+    join.add_argument("results", nargs="+")
     return parser.parse_args(arguments)
 
 
@@ -125,14 +145,55 @@ def _verify(options: argparse.Namespace, reporter: _Reporter) -> Any:
 
 
 def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
-    from denoise_relay.engine.child import excerpt
+    from denoise_relay.engine.child.cut import cut_file, largest_cut_bytes
+    from denoise_relay.engine.child.excerpt import find_passage
 
-    passage = excerpt.find_passage(options.source, options.seconds)
-    limits.bound_output(excerpt.largest_excerpt_bytes(passage, options.seconds))
-    duration = excerpt.cut_passage(
-        options.source, options.target, passage=passage, seconds=options.seconds
+    seconds = options.seconds
+    found = find_passage(options.source, seconds)
+    largest = largest_cut_bytes(seconds, rate=found.rate, channels=found.channels)
+    limits.bound_output(largest)
+    start = round(found.start_seconds * found.rate)
+    end = start + round(seconds * found.rate)
+    duration = cut_file(options.source, options.target, start=start, end=end)
+    return protocol.Excerpt(start_seconds=found.start_seconds, duration_seconds=duration)
+
+
+def _plan(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.parts import plan_parts
+
+    return plan_parts(
+        options.source,
+        max_seconds=options.max_seconds,
+        max_bytes=options.max_bytes,
+        overlap_seconds=options.overlap_seconds,
     )
-    return protocol.Excerpt(start_seconds=passage.start_seconds, duration_seconds=duration)
+
+
+def _cut(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.cut import cut_file
+
+    limits.bound_output(options.max_bytes)
+    seconds = cut_file(options.source, options.target, start=options.start, end=options.end)
+    return protocol.Cut(duration_seconds=seconds)
+
+
+def _join(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.cut import largest_cut_bytes
+    from denoise_relay.engine.child.join import join_files
+
+    seconds = options.total / options.rate
+    limits.bound_output(largest_cut_bytes(seconds, rate=options.rate, channels=options.channels))
+    join_files(
+        options.source,
+        options.results,
+        options.target,
+        rate=options.rate,
+        channels=options.channels,
+        total=options.total,
+        cuts=options.cuts,
+        overlap=options.overlap,
+    )
+    return protocol.Cut(duration_seconds=seconds)
 
 
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
@@ -140,6 +201,9 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "denoise": _denoise,
     "verify": _verify,
     "excerpt": _excerpt,
+    "plan": _plan,
+    "cut": _cut,
+    "join": _join,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Finds the passage of a recording with most speech, and cuts it out."""
+"""Finds the passage of a recording with most speech."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import numpy.typing as npt
 
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
 from denoise_relay.engine.child.decode import Block, decode
-from denoise_relay.engine.child.encode import FlacWriter, flac_rate
-from denoise_relay.engine.child.resample import Resampler
 from denoise_relay.engine.child.speech import HOP_SECONDS, SpeechDetector
 from denoise_relay.engine.errors import MediaRejected
 
 #: A window with less than this sum of probabilities has no speech: the loudest window is taken.
 _LEAST_SPEECH: Final = 10.0
-_BYTES_PER_SAMPLE: Final = 3
-_HEADER_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,47 +55,6 @@ def find_passage(path: str | os.PathLike[str], seconds: float) -> Passage:
         hops_per_second = len(powers) / (len(np.concatenate(speech)) * HOP_SECONDS)
         start = (_best_window(powers, seconds * hops_per_second, least=0.0) or 0) / hops_per_second
     return Passage(start_seconds=start, rate=first.rate, channels=len(first.samples))
-
-
-def largest_excerpt_bytes(passage: Passage, seconds: float) -> int:
-    """No result of `cut_passage` is larger: uncompressed samples, and room for the header."""
-    samples = (seconds + 1) * passage.rate * passage.channels
-    return int(samples * _BYTES_PER_SAMPLE * 1.1) + _HEADER_BYTES
-
-
-def cut_passage(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    *,
-    passage: Passage,
-    seconds: float,
-) -> float:
-    """Write the passage to `target`, which must be new, as FLAC with the source's rate and
-    channels; return its length in seconds, which is less than `seconds` at the end of the source.
-    """
-    rate = flac_rate(passage.rate)
-    start = round(passage.start_seconds * passage.rate)
-    end = start + round(seconds * passage.rate)
-    resampler = Resampler(channels=passage.channels, rate_in=passage.rate, rate_out=rate)
-    with open(source, "rb") as before, open(target, "xb") as after:
-        writer = FlacWriter(after, channels=passage.channels, rate=rate)
-        with open_container(Source(before)) as container:
-            position = 0
-            for block in decode(container, audio_stream(container)):
-                if block.rate != passage.rate:
-                    break  # as in `find_passage`
-                part = block.samples[:, max(start - position, 0) : max(end - position, 0)]
-                position += block.samples.shape[1]
-                if part.shape[1] and len(part) == passage.channels:
-                    # 24 bits: a 16-bit source stays what it is, and takes no more room.
-                    writer.write(resampler.push(np.ascontiguousarray(part)), fine=True)
-                if position >= end:
-                    break
-        writer.write(resampler.finish(), fine=True)
-        writer.finish()
-        after.flush()
-        os.fsync(after.fileno())
-    return writer.written / rate
 
 
 def _powers(block: Block) -> npt.NDArray[np.float32]:

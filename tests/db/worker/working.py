@@ -54,14 +54,14 @@ async def accepted(job: Job) -> None:
     await eventually(processing, within=20)
 
 
-async def ended(*some: Job) -> list[Job]:
+async def ended(*some: Job, within: float = 20) -> list[Job]:
     """Wait until the jobs have ended, and return them as they are then."""
 
     async def all_ended() -> list[Job]:
         found = [await fresh(job) for job in some]
         return found if all(job.ended for job in found) else []
 
-    return await eventually(all_ended, within=20)
+    return await eventually(all_ended, within=within)
 
 
 async def run_one(behaviour: Callable[[Run], Awaitable[Result]], **settings: Any) -> Job:

@@ -39,10 +39,13 @@ def needed(job: Job, limits: Limits) -> bool:
     """Whether this job is done in parts."""
     if limits == Limits() or not engine.available():
         return False
+    in_parts = job.upstream_id == str(job.pk)
+    if (job.upstream_id and not in_parts) or job.attempt:
+        # Begun as a whole, when the limits were others: it has been paid for.
+        return False
     too_long = limits.seconds is not None and (job.duration_seconds or 0) > limits.seconds
     too_large = limits.size_bytes is not None and job.size_bytes > limits.size_bytes
-    # Begun in parts by an earlier runner, when the limits may have been others.
-    return too_long or too_large or job.upstream_id == str(job.pk)
+    return too_long or too_large or in_parts
 
 
 class PartedJob:

@@ -14,6 +14,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from denoise_relay import engine
+from denoise_relay.backends.base import Limits
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import LeaseLost
@@ -22,6 +23,7 @@ from denoise_relay.journal import leases, parts
 from denoise_relay.models import Job, Part, media_storage
 from denoise_relay.runtime import database
 from denoise_relay.testing import ScriptedUpstream, answers
+from denoise_relay.worker.parts import needed
 from denoise_relay.worker.supervisor import Supervisor
 from tests.changes import softer_and_later
 from tests.db.checks import checked_events
@@ -158,6 +160,30 @@ async def test_a_short_recording_is_one_submission(upstream: ScriptedUpstream) -
     assert job.status == "done"
     assert await database.call(parts_of, job) == []
     assert submits(upstream) == {str(job.pk): 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "in_parts"),
+    [
+        ({"duration_seconds": 901.0}, True),
+        ({"size_bytes": 201 * 2**20}, True),
+        ({"duration_seconds": 900.0, "size_bytes": 200 * 2**20}, False),
+        ({"duration_seconds": None}, False),
+        # Begun as a whole, by an earlier version or under other limits: it is not paid for twice.
+        ({"duration_seconds": 901.0, "attempt": 1}, False),
+        ({"duration_seconds": 901.0, "attempt": 1, "upstream_id": "theirs"}, False),
+    ],
+)
+def test_what_is_done_in_parts(columns: dict[str, Any], in_parts: bool) -> None:
+    limits = Limits(seconds=900.0, size_bytes=200 * 2**20)
+    assert needed(Job(**columns), limits) is in_parts
+    assert not needed(Job(**columns), Limits())
+
+
+def test_what_was_begun_in_parts_goes_on_so() -> None:
+    job = Job(duration_seconds=60.0)
+    job.upstream_id = str(job.pk)
+    assert needed(job, Limits(seconds=900.0))
 
 
 async def test_a_large_file_of_few_samples_is_sent_as_one_flac(upstream: ScriptedUpstream) -> None:

@@ -14,12 +14,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='event',
             name='warning',
-            field=models.CharField(blank=True, default='', max_length=500),
+            field=models.CharField(blank=True, db_default='', default='', max_length=500),
         ),
         migrations.AddField(
             model_name='job',
             name='backend',
-            field=models.CharField(blank=True, default='', max_length=32, verbose_name='backend'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='backend'),
         ),
         migrations.AddField(
             model_name='job',
@@ -29,12 +29,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='preset',
-            field=models.CharField(blank=True, default='', max_length=32, verbose_name='preset'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='preset'),
         ),
         migrations.AddField(
             model_name='job',
             name='warning',
-            field=models.CharField(blank=True, default='', max_length=500, verbose_name='warning'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='warning'),
         ),
         migrations.AddField(
             model_name='job',
@@ -44,11 +44,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='whole_name',
-            field=models.CharField(blank=True, default='', max_length=255),
+            field=models.CharField(blank=True, db_default='', default='', max_length=255),
         ),
         migrations.AddField(
             model_name='job',
             name='whole',
-            field=models.FileField(blank=True, max_length=255, storage=denoise_relay.models.media_storage, upload_to=denoise_relay.models.media_name, verbose_name='whole recording'),
+            field=models.FileField(blank=True, db_default='', default='', max_length=255, storage=denoise_relay.models.media_storage, upload_to=denoise_relay.models.media_name, verbose_name='whole recording'),
         ),
     ]

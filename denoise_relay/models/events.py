@@ -22,7 +22,7 @@ class Event(models.Model):
     pct = models.FloatField()
     message = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
     url = models.TextField(blank=True, default="")
-    warning = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="")
+    warning = models.CharField(max_length=MESSAGE_LIMIT, blank=True, default="", db_default="")
     at = models.DateTimeField()
 
     class Meta:

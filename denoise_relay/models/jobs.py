@@ -43,7 +43,11 @@ class StatusChoices(models.TextChoices):
 
 
 class Job(models.Model):
-    """One file to denoise. `pct`, `stage`, `message` and `seq` mirror its latest event."""
+    """One file to denoise. `pct`, `stage`, `message` and `seq` mirror its latest event.
+
+    Columns that were added later have a default in the database, too (`db_default`): while a site
+    is updated, processes of the version before go on to insert rows.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Who submitted it and may see it: a user, an anonymous visitor (a token in the session), or an
@@ -80,14 +84,16 @@ class Job(models.Model):
         storage=media_storage,
         max_length=255,
         blank=True,
+        default="",
+        db_default="",
     )
-    whole_name = models.CharField(max_length=255, blank=True, default="")
+    whole_name = models.CharField(max_length=255, blank=True, default="", db_default="")
     whole_duration_seconds = models.FloatField(null=True, blank=True)
     excerpt_start_seconds = models.FloatField(_("excerpt from"), null=True, blank=True)
 
     # How it is done. The backend's default preset is "". `backend` is set when a runner begins.
-    preset = models.CharField(_("preset"), max_length=32, blank=True, default="")
-    backend = models.CharField(_("backend"), max_length=32, blank=True, default="")
+    preset = models.CharField(_("preset"), max_length=32, blank=True, default="", db_default="")
+    backend = models.CharField(_("backend"), max_length=32, blank=True, default="", db_default="")
 
     # What viewers see.
     status = models.CharField(
@@ -106,7 +112,9 @@ class Job(models.Model):
     )
     result_url = models.TextField(_("upstream result"), blank=True, default="")
     # What people should know about a result that is kept all the same.
-    warning = models.CharField(_("warning"), max_length=MESSAGE_LIMIT, blank=True, default="")
+    warning = models.CharField(
+        _("warning"), max_length=MESSAGE_LIMIT, blank=True, default="", db_default=""
+    )
     error_detail = models.TextField(_("error for staff"), blank=True, default="")
 
     # What a runner needs to continue after a crash.

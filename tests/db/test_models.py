@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
+from django.db import connection
+from django.db.models import AutoField, Model
 from pytest_django import Settings
 
 from denoise_relay import migrations, models
 from denoise_relay.lifecycle import Status
-from denoise_relay.models import Job, StatusChoices
+from denoise_relay.models import Event, Job, StatusChoices
 from tests.db.factories import make_job
 
 pytestmark = pytest.mark.django_db
@@ -79,3 +82,39 @@ def test_texts() -> None:
     assert str(job) == "voice.wav"
     assert str(job.events.get()) == f"{job.pk} #1 processing"
     assert not job.ended
+
+
+def test_the_version_before_can_write_while_a_site_is_updated() -> None:
+    """Its INSERTs do not name the columns that are new."""
+    added = {
+        "denoise_relay_job": {
+            "backend", "excerpt_start_seconds", "preset", "warning", "whole",
+            "whole_duration_seconds", "whole_name",
+        },
+        "denoise_relay_event": {"warning"},
+    }  # fmt: skip
+    job = make_job()
+    key = uuid4()
+    new_values: dict[str, dict[str, object]] = {
+        "denoise_relay_job": {"id": key.hex if connection.vendor == "sqlite" else str(key)},
+        "denoise_relay_event": {"seq": 2},
+    }
+    both: list[type[Model]] = [Job, Event]
+    for model in both:
+        table = model._meta.db_table
+        columns = [
+            str(field.column)
+            for field in model._meta.concrete_fields
+            if field.column not in added[table] and not isinstance(field, AutoField)
+        ]
+        changed = new_values[table]
+        values = ", ".join("%s" if name in changed else f'"{name}"' for name in columns)
+        names = ", ".join(f'"{name}"' for name in columns)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}",
+                [changed[name] for name in columns if name in changed],
+            )
+    copy = Job.objects.exclude(pk=job.pk).get()
+    assert (copy.warning, copy.preset, copy.backend, copy.whole.name) == ("", "", "", "")
+    assert Event.objects.get(seq=2).warning == ""

@@ -22,7 +22,6 @@ class PartInline(PartBase):
     fields = ("index", "submission", "attempt", "failures", "upstream_id", "submitted_at")
     readonly_fields = fields
     extra = 0
-    can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
@@ -30,5 +29,9 @@ class PartInline(PartBase):
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return False
+
     def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return obj is not None and obj.parts.exists()
+        # The job's own page asked first. For the rows, Django asks without the job.
+        return obj is None or obj.parts.exists()

@@ -2,6 +2,7 @@
 
     RelayError
     ├── JobFailed            ends a job; its text is shown to the viewer
+    │   └── ServiceFailed    a service took the work, and says that it failed
     ├── UploadRejected       (ValueError) a file that was refused before it became a job
     ├── LeaseLost            the job belongs to another supervisor, or was canceled
     ├── IllegalTransition    (ValueError) a change of status that the lifecycle does not allow
@@ -31,6 +32,13 @@ class JobFailed(RelayError):
     def __init__(self, message: str = "", *, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+class ServiceFailed(JobFailed):
+    """The service took the work and says itself that it failed, so that another try may do.
+
+    Any other failure says nothing about the work, which may still be there, and paid for.
+    """
 
 
 class UploadRejected(RelayError, ValueError):

@@ -8,6 +8,7 @@ journal: a later runner submits no part again that was taken.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import uuid
 from pathlib import Path
@@ -21,7 +22,7 @@ from denoise_relay import engine
 from denoise_relay.backends.base import Assignment, Backend, Limits, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.engine import PartsPlan
-from denoise_relay.exceptions import JobFailed
+from denoise_relay.exceptions import JobFailed, ServiceFailed
 from denoise_relay.journal import parts as journal
 from denoise_relay.journal.leases import Lease
 from denoise_relay.media import storage
@@ -67,6 +68,8 @@ class PartedJob:
         borders = [0, *plan.cuts, plan.total]
         spans = list(itertools.pairwise(borders))
         self._parts = await database.call_with_retry(journal.planned, self._lease, spans)
+        # An earlier runner's cuts count, whatever the limits are now.
+        plan = dataclasses.replace(plan, cuts=tuple(part.start for part in self._parts[1:]))
         self._pct = [0.0] * len(self._parts)
         # The job's own id says to a later runner that it was begun in parts.
         await self._run.accepted(str(self._job.pk))
@@ -126,11 +129,15 @@ class PartedJob:
             self._progress(part, 100.0, "")
 
     async def _submitted(self, part: Part, source: Path, folder: Path) -> Path:
-        """The result of a part, which is submitted again if it fails."""
+        """The result of a part, which is submitted again if the service says that it failed.
+
+        After any other failure the part may be there, and paid for: it fails the job, as it would
+        fail a job that is no part.
+        """
         while True:
             try:
                 result = await self._backend.run(_PartRun(self, part, source, folder))
-            except JobFailed as error:
+            except ServiceFailed as error:
                 failures = part.failures + 1
                 if failures >= self._settings.UPSTREAM_PART_ATTEMPTS:
                     raise JobFailed(str(error), detail=f"{part}: {error.detail}") from error

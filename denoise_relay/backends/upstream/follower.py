@@ -22,7 +22,7 @@ from denoise_relay.backends.upstream.errors import (
 )
 from denoise_relay.backends.upstream.messages import Done, Failed, HistoryRecord, Processing, text
 from denoise_relay.backends.upstream.stream import Listener
-from denoise_relay.exceptions import JobFailed
+from denoise_relay.exceptions import JobFailed, ServiceFailed
 from denoise_relay.runtime import metrics
 
 #: Failures of the stream in a row after which the history is asked.
@@ -106,13 +106,13 @@ class Follower:
 def settled(record: HistoryRecord) -> Done | None:
     """A record as a terminal event; None while it is pending."""
     if record.status == "failed":
-        raise JobFailed(text(record.error), detail="failed, says the upstream's history")
+        raise ServiceFailed(text(record.error), detail="failed, says the upstream's history")
     return Done(url=record.audio_url) if record.status == "success" else None
 
 
 def _outcome(event: Done | Failed) -> Done:
     if isinstance(event, Failed):
-        raise JobFailed(text(event.message), detail="an error event of the upstream")
+        raise ServiceFailed(text(event.message), detail="an error event of the upstream")
     return event
 
 

@@ -155,6 +155,41 @@ async def test_another_process_goes_on_where_the_first_stopped(upstream: Scripte
     assert set(submits(upstream).values()) == {1}
 
 
+async def test_a_lost_submission_fails_the_job_if_the_site_forbids_a_second(
+    upstream: ScriptedUpstream,
+) -> None:
+    upstream.on_submit(answers.read_body() + answers.close())
+    job = await run(upstream, ON_LOST_SUBMISSION="fail", UPSTREAM_PARTS_AT_ONCE=1)
+    assert job.status == "error"
+    assert upstream.counts["submit"] == 1
+
+
+async def test_a_result_that_cannot_be_kept_is_not_paid_for_twice(
+    upstream: ScriptedUpstream,
+) -> None:
+    job = await run(upstream, MAX_RESULT_BYTES=1000, UPSTREAM_PARTS_AT_ONCE=1)
+    assert job.status == "error"
+    assert len(upstream.records) == 1
+
+
+async def test_a_runner_with_other_limits_keeps_the_cuts(upstream: ScriptedUpstream) -> None:
+    job = await long_job()
+    upstream.on_progress(answers.contract(), answers.silence())
+    for seconds in (20.0, 30.0):
+        settings = relay(upstream, UPSTREAM_MAX_SECONDS=seconds, UPSTREAM_PARTS_AT_ONCE=1)
+        supervisor = Supervisor(UpstreamBackend(settings), settings)
+        await supervisor.start()
+        try:
+            if seconds == 20.0:
+                await eventually(lambda: upstream.counts["progress"] >= 2, within=30)
+            else:
+                (found,) = await ended(job, within=50)
+        finally:
+            await supervisor.stop()
+    assert found.status == "done"
+    assert set(submits(upstream).values()) == {1}
+
+
 async def test_a_short_recording_is_one_submission(upstream: ScriptedUpstream) -> None:
     job = await run(upstream, UPSTREAM_MAX_SECONDS=60.0)
     assert job.status == "done"

@@ -35,9 +35,10 @@ class JobFailed(RelayError):
 
 
 class ServiceFailed(JobFailed):
-    """The service took the work and says itself that it failed, so that another try may do.
+    """The recording could not be processed.
 
-    Any other failure says nothing about the work, which may still be there, and paid for.
+    The service took it and says itself that it failed, so that another try may do. Any other
+    failure says nothing about the work, which may still be there, and paid for.
     """
 
 

@@ -106,7 +106,10 @@ def read_line(data: bytes) -> dict[str, Any]:
     if data.count(b"[") + data.count(b"{") > _MAX_BRACKETS:
         raise ValueError("nested too deeply")
     # Refuses what json.loads would take: NaN, Infinity.
-    line = msgspec.json.decode(data)
+    try:
+        line = msgspec.json.decode(data)
+    except msgspec.MsgspecError as exc:  # a ValueError in newer versions only
+        raise ValueError(str(exc)) from exc
     if not isinstance(line, dict):
         raise ValueError(f"not an object: {line!r}")
     return line
@@ -127,8 +130,11 @@ def read_record(kind: type[_Record], fields: object) -> _Record:
     names = {field.name for field in dataclasses.fields(cast(Any, kind))}
     if not isinstance(fields, dict) or fields.keys() != names:
         raise ValueError(f"result is {fields!r}")
-    # Its `ValidationError` is a ValueError. Strict: no strings or booleans for numbers.
-    return msgspec.convert(fields, kind)
+    # Strict: no strings or booleans for numbers.
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.MsgspecError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 def read_rejection(fields: object) -> MediaRejected:

@@ -124,7 +124,7 @@ class Runner:
                     source = await asyncio.to_thread(storage.local_copy, job, workspace)
                     self._assignment = _assignment(job, source, workspace, preset)
                     result = await self._done(job)
-                    warning = await self._verified(source, result)
+                    warning = await self._verified(job, source, result)
                     return await self._stored(job, result), warning
             except TimeoutError as error:
                 if not deadline.expired():
@@ -140,12 +140,13 @@ class Runner:
             self, self._lease, job, backend=self._backend, settings=self._settings
         ).run()
 
-    async def _verified(self, source: Path, result: Result) -> str:
+    async def _verified(self, job: Job, source: Path, result: Result) -> str:
         if result.file is None or not self._verifier.enabled:
             return ""
         self.report(99.0, _("Checking the result"))
+        within = self._seconds_left(job) / 2  # the rest is for storing a result that was paid for
         return await self._verifier.warning_about(
-            self._lease.job, self._backend, source, result.file
+            job.pk, self._backend, source, result.file, within=within
         )
 
     async def _stored(self, job: Job, result: Result) -> dict[str, str]:

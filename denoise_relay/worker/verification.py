@@ -37,24 +37,28 @@ class ResultVerifier:
         """False where the setting says so, or where the engine is not installed."""
         return self._enabled
 
-    async def warning_about(self, job: UUID, backend: Backend, before: Path, after: Path) -> str:
+    async def warning_about(
+        self, job: UUID, backend: Backend, before: Path, after: Path, *, within: float
+    ) -> str:
         """What people should know about a result; "" if nothing.
 
         Raises `JobFailed` if the result is bad and the backend can make it again at no cost. A
-        comparison that fails is logged, and the result counts as good: it may have been paid for.
+        comparison that fails, or takes more than `within` seconds, is logged, and the result counts
+        as good: it may have been paid for.
         """
         if not self._enabled:
             return ""
         try:
-            async with self._slots:
+            async with asyncio.timeout(min(within, TIMEOUT_SECONDS)), self._slots:
                 facts = await engine.verify(before, after, timeout_seconds=TIMEOUT_SECONDS)
         except (
             engine.MediaRejected,  # the recording: of a kind that only the backend reads
             engine.EngineUnavailable,
             engine.EngineCrashed,
+            TimeoutError,
             OSError,  # no result: storing it fails with the right words
         ) as error:
-            detail = getattr(error, "detail", str(error))
+            detail = getattr(error, "detail", repr(error))
             _log("result_not_verified", "The result of job %s was not verified: %s", job, detail)
             return ""
         findings = list(judge(facts))

@@ -50,6 +50,9 @@ class Verification:
     #: dBFS over these seconds, in the channel that lost most; -200 where there is nothing.
     speech_before_db: float
     speech_after_db: float
+    #: Seconds of this speech whose level fell by more than 35 dB, second by second, in the channel
+    #: that lost most of them: a result may go silent and lose only 3 dB of its mean.
+    lost_seconds: float
     #: Audio tracks in the recording's file.
     tracks: int
     #: As in the files, before any downmix.

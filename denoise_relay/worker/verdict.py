@@ -16,6 +16,12 @@ COLLAPSE_DB = 25.0
 #: With less speech than this, levels say nothing: a cough, or a mistake of the detector.
 JUDGED_SECONDS = 1.0
 NO_SPEECH_SECONDS = 0.2
+#: Of the speech: with more of it gone than this share, the result is as good as silent. Below, it
+#: may have been rightly removed (singing, a television), so people are told, and decide.
+SILENT_SHARE = 0.5
+#: What is not mentioned: laughter, or mistakes of the detector.
+UNMENTIONED_SECONDS = 1.0
+UNMENTIONED_SHARE = 0.02
 #: A result's length may differ by the padding of its codec and the rounding of its container.
 LENGTH_SECONDS = 0.5
 LENGTH_SHARE = 0.002
@@ -37,11 +43,8 @@ def judge(facts: Verification) -> Iterator[Finding]:
     if not facts.playable:
         yield Finding(code="unplayable", bad=True, text=_("The result cannot be played."))
         return
-    if facts.speech_seconds >= JUDGED_SECONDS and (
-        facts.speech_before_db - facts.speech_after_db > COLLAPSE_DB
-    ):
-        text = _("The result has lost the voice, or much of it.")
-        yield Finding(code="silent_result", bad=True, text=text)
+    if facts.speech_seconds >= JUDGED_SECONDS:
+        yield from _loss(facts)
     allowed = LENGTH_SECONDS + LENGTH_SHARE * facts.before_seconds
     if abs(facts.after_seconds - facts.before_seconds) > allowed:
         text = _("The result is not as long as the recording.")
@@ -64,3 +67,14 @@ def judge(facts: Verification) -> Iterator[Finding]:
             facts.channels_before,
         )
         yield Finding(code="mixed_down", text=text % {"count": facts.channels_before})
+
+
+def _loss(facts: Verification) -> Iterator[Finding]:
+    share = facts.lost_seconds / facts.speech_seconds
+    unmentioned = UNMENTIONED_SECONDS + UNMENTIONED_SHARE * facts.speech_seconds
+    if facts.speech_before_db - facts.speech_after_db > COLLAPSE_DB or share > SILENT_SHARE:
+        text = _("The result has lost the voice, or much of it.")
+        yield Finding(code="silent_result", bad=True, text=text)
+    elif facts.lost_seconds > unmentioned:
+        text = _("The result is partly silent where somebody may be speaking in the recording.")
+        yield Finding(code="partly_silent", text=text)

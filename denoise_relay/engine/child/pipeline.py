@@ -14,7 +14,7 @@ from denoise_relay.engine.child.decode import Block, Samples, decode
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
 from denoise_relay.engine.child.level import Leveller
 from denoise_relay.engine.child.model import MODEL_RATE, load
-from denoise_relay.engine.child.resample import Resampler
+from denoise_relay.engine.child.resample import Resampler, with_channels
 from denoise_relay.engine.errors import MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.protocol import Probe
@@ -73,7 +73,7 @@ class Chain:
             self._rate_in = block.rate
             self._up = Resampler(channels=self._channels, rate_in=block.rate, rate_out=MODEL_RATE)
         self.seconds += Fraction(block.samples.shape[1], block.rate)
-        self._denoise(self._up.push(_with_channels(block.samples, self._channels)))
+        self._denoise(self._up.push(with_channels(block.samples, self._channels)))
 
     def drain(self) -> None:
         """Denoise what is held until here: some seconds, which the leveller looks ahead."""
@@ -117,15 +117,6 @@ class Chain:
 
     def _missing(self) -> int:
         return max(round(self.seconds * self._rate_out) - self._writer.written, 0)
-
-
-def _with_channels(samples: Samples, channels: int) -> Samples:
-    """Mono to stereo by doubling, stereo to mono by the mean."""
-    if len(samples) == channels:
-        return samples
-    if channels == 1:
-        return np.asarray(samples.mean(axis=0, keepdims=True), np.float32)
-    return np.repeat(samples, channels, axis=0)
 
 
 #: A track may decode to this much more than its packets announce (factor, seconds).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from denoise_relay.engine.child.decode import Samples
+from denoise_relay.engine.child.decode import Block, Samples
 
 LAYOUTS: Final = {1: "mono", 2: "stereo"}
 
@@ -51,3 +52,28 @@ class Resampler:
         if not parts:
             return np.zeros((self._channels, 0), np.float32)
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+
+def converted(blocks: Iterable[Block], rate: int) -> Iterator[Samples]:
+    """All of a track at one rate, with the channels of its first block."""
+    resampler: Resampler | None = None
+    channels = rate_in = 0
+    for block in blocks:
+        channels = channels or len(block.samples)
+        if resampler is None or block.rate != rate_in:
+            if resampler is not None:
+                yield resampler.finish()
+            rate_in = block.rate
+            resampler = Resampler(channels=channels, rate_in=rate_in, rate_out=rate)
+        yield resampler.push(with_channels(block.samples, channels))
+    if resampler is not None:
+        yield resampler.finish()
+
+
+def with_channels(samples: Samples, channels: int) -> Samples:
+    """Mono to stereo by doubling, stereo to mono by the mean."""
+    if len(samples) == channels:
+        return samples
+    if channels == 1:
+        return np.asarray(samples.mean(axis=0, keepdims=True), np.float32)
+    return np.repeat(samples, channels, axis=0)

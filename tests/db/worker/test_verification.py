@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 
@@ -117,6 +118,19 @@ async def test_the_local_engine_is_not_taken_at_its_word(tmp_path: Path) -> None
     assert "silent_result" in job.error_detail
 
 
+async def test_a_result_that_goes_silent_is_kept_with_a_warning(tmp_path: Path) -> None:
+    """Two thirds of the speech are there, so its level fell by no more than 2 dB."""
+    speech, silence = material.speech(), np.zeros(len(material.speech()))
+    before = material.make(tmp_path, "s16.wav", np.concatenate([speech] * 3), rate=48_000)
+    recording = before.read_bytes()
+    after = material.make(
+        tmp_path, "s16.wav", np.concatenate([speech, speech, silence]), rate=48_000
+    )
+    job = await run(Scripted(SETTINGS, returning(after.read_bytes())), recording, "voice.wav")
+    assert job.status == "done"
+    assert "partly silent" in job.warning
+
+
 async def test_music_is_done_with_a_warning() -> None:
     """The local engine removes all of it, which is right."""
     job = await run(LocalBackend(SETTINGS), tone_wav(4.0), "tone.wav")
@@ -144,6 +158,13 @@ async def test_a_cancel_ends_the_comparison() -> None:
     finally:
         await supervisor.stop()
     assert (found.status, found.result.name) == ("canceled", "")
+
+
+async def test_a_result_that_was_paid_for_outlives_a_comparison_that_has_no_time() -> None:
+    """It came shortly before the deadline, and its comparison takes longer than what is left."""
+    relay = replace(SETTINGS, JOB_DEADLINE_SECONDS=4.0)
+    job = await run(Scripted(relay, returning(SPEECH)), tone_wav(600.0), "long.wav")
+    assert (job.status, job.message, job.warning) == ("done", "Done", "")
 
 
 async def test_the_setting_turns_it_off() -> None:

@@ -19,6 +19,7 @@ GOOD = Verification(
     speech_seconds=30.0,
     speech_before_db=-24.0,
     speech_after_db=-26.0,
+    lost_seconds=0.0,
     tracks=1,
     channels_before=2,
     channels_after=2,
@@ -34,11 +35,13 @@ def found(**changes: Any) -> list[Finding]:
     seconds=st.floats(1, 100_000),
     padding=st.floats(-0.4, 0.4),
     speech_share=st.floats(0, 1),
+    lost_share=st.floats(0, 0.5),
 )
 def test_a_good_result_is_never_called_bad(
-    lost_db: float, seconds: float, padding: float, speech_share: float
+    lost_db: float, seconds: float, padding: float, speech_share: float, lost_share: float
 ) -> None:
     findings = found(
+        lost_seconds=seconds * speech_share * lost_share,
         before_seconds=seconds,
         after_seconds=seconds + padding,
         speech_seconds=seconds * speech_share,
@@ -68,6 +71,12 @@ def test_speech_that_is_gone_is_always_seen(
         ({"after_seconds": 61.0}, ["wrong_length"]),
         # A cough says nothing about levels.
         ({"speech_seconds": 0.5, "speech_after_db": -90.0}, []),
+        # The level of all speech says little about a part of it.
+        ({"lost_seconds": 20.0, "speech_after_db": -30.0}, ["silent_result"]),
+        ({"lost_seconds": 10.0}, ["partly_silent"]),
+        # Perhaps somebody sang, or laughed.
+        ({"lost_seconds": 1.5}, []),
+        ({"lost_seconds": 10.0, "speech_seconds": 1000.0}, []),
         # Music: a silent result is right.
         ({"speech_seconds": 0.0, "speech_after_db": -200.0}, ["no_speech"]),
         ({"tracks": 3}, ["several_tracks"]),

@@ -45,6 +45,7 @@ def test_a_good_result(name: str, gain_db: float, recording: Signal, tmp_path: P
     assert facts.after_seconds == pytest.approx(8, abs=0.1)
     assert 4 < facts.speech_seconds < 8
     assert abs(lost_db(facts)) < 3
+    assert facts.lost_seconds == 0
     assert (facts.tracks, facts.channels_before, facts.channels_after) == (1, 1, 1)
 
 
@@ -58,6 +59,43 @@ def test_one_side_that_went_silent(recording: Signal, tmp_path: Path) -> None:
     facts = verify(tmp_path, sides, np.stack([recording, recording * 1e-5]))
     assert lost_db(facts) > 60
     assert facts.channels_before == 2
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_a_result_that_goes_silent(share: float, recording: Signal, tmp_path: Path) -> None:
+    """The level of all its speech hardly says so: half of it are 3 dB."""
+    begin = round(len(recording) * (1 - share))
+    result = recording.copy()
+    result[begin:] = 0
+    facts = verify(tmp_path, recording, result)
+    assert lost_db(facts) < 15
+    assert facts.lost_seconds == pytest.approx(share * facts.speech_seconds, abs=1.1)
+
+
+def test_a_distant_speaker_who_is_gone(recording: Signal, tmp_path: Path) -> None:
+    near, far = recording, recording * 0.1
+    facts = verify(
+        tmp_path, np.concatenate([near, far, near]), np.concatenate([near, far * 1e-3, near])
+    )
+    assert lost_db(facts) < 1
+    assert facts.lost_seconds == pytest.approx(facts.speech_seconds / 3, abs=1.1)
+
+
+@pytest.mark.parametrize("change", [(48_000, 1), (RATE, 2)], ids=["rate", "channels"])
+def test_a_recording_that_changes_in_the_middle(
+    change: tuple[int, int], recording: Signal, tmp_path: Path
+) -> None:
+    """As a radio stream does. The engine converts the rest, and the result is as long as both."""
+    rate, channels = change
+    first = material.make(tmp_path, "a.aac", recording, rate=RATE).read_bytes()
+    second = np.stack([material.resample(recording[None], RATE, rate)[0]] * channels)
+    path = material.make(tmp_path, "a.aac", second, rate=rate)
+    path.write_bytes(first + path.read_bytes())
+    result = material.make(tmp_path, "a.flac", np.tile(recording, 2), rate=RATE)
+    facts = verify_files(path, result)
+    assert facts.before_seconds == pytest.approx(16, abs=0.2)
+    assert abs(lost_db(facts)) < 1
+    assert facts.lost_seconds == 0
 
 
 def test_a_constant_offset_is_no_speech_that_was_lost(recording: Signal, tmp_path: Path) -> None:

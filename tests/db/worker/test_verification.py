@@ -146,7 +146,7 @@ async def test_a_recording_that_only_the_backend_reads_is_done() -> None:
 async def test_a_cancel_ends_the_comparison() -> None:
     """And leaves no child process behind."""
     job = await database.call(make_job, file_name="long.wav")
-    await database.call(job.original.save, "long.wav", ContentFile(tone_wav(600.0)))
+    await database.call(job.original.save, "long.wav", ContentFile(tone_wav(1800.0)))
     supervisor = Supervisor(Scripted(SETTINGS, returning(SPEECH)), SETTINGS)
     await supervisor.start()
     try:
@@ -162,8 +162,8 @@ async def test_a_cancel_ends_the_comparison() -> None:
 
 async def test_a_result_that_was_paid_for_outlives_a_comparison_that_has_no_time() -> None:
     """It came shortly before the deadline, and its comparison takes longer than what is left."""
-    relay = replace(SETTINGS, JOB_DEADLINE_SECONDS=4.0)
-    job = await run(Scripted(relay, returning(SPEECH)), tone_wav(600.0), "long.wav")
+    relay = replace(SETTINGS, JOB_DEADLINE_SECONDS=8.0)
+    job = await run(Scripted(relay, returning(SPEECH)), tone_wav(1800.0), "long.wav")
     assert (job.status, job.message, job.warning) == ("done", "Done", "")
 
 

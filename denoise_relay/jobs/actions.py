@@ -6,18 +6,17 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
 from django.db import IntegrityError, transaction
-from django.utils import translation
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
 from denoise_relay.formats import VIDEO, extension_of
-from denoise_relay.jobs import excerpts, queue_positions, validation
+from denoise_relay.jobs import excerpts, validation
+from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status
@@ -109,25 +108,12 @@ def _store(
             job.excerpt_start_seconds = cut.start_seconds
             job.whole_name = validated.name
             job.whole_duration_seconds = validated.duration_seconds
-        return _enqueue(job)
-    except Exception:
-        for name in stored:
-            storage.discard(name)
+        return enqueue(job)
+    except Exception as error:
+        if certainly_absent(job, error):
+            for name in stored:
+                storage.discard(name)
         raise
-
-
-def _enqueue(job: Job) -> Job:
-    """Insert the job with its first event; publish the event once it is committed."""
-    with write_transaction() as alias, _journal_language():
-        job.ahead = queue_positions.waiting()
-        job.save(using=alias, force_insert=True)
-        fact = Fact(message=queue_positions.message(job.ahead))
-        (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])
-        if outcome.event is not None:
-            job.seq, job.message = outcome.event.seq, outcome.event.message
-        events = [outcome.event] if outcome.event else []
-        transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
-    return job
 
 
 def cancel(job: Job) -> bool:
@@ -136,7 +122,7 @@ def cancel(job: Job) -> bool:
     The contract has no request to cancel upstream: we stop following the job and ignore
     what the upstream reports later.
     """
-    with write_transaction() as alias, _journal_language():
+    with write_transaction() as alias, journal_language():
         locked = Job.objects.using(alias).select_for_update().filter(pk=job.pk).first()
         if locked is None or locked.ended:
             return False
@@ -163,12 +149,6 @@ def cancel(job: Job) -> bool:
     return True
 
 
-def _journal_language() -> translation.override:
-    """The site's language, in which the worker writes events too. All viewers read the same
-    events, so the language of the person who pressed a button does not count."""
-    return translation.override(settings.LANGUAGE_CODE)
-
-
 async def acancel(job: Job) -> bool:
     """`cancel` for async code."""
     return await sync_to_async(cancel)(job)
@@ -184,7 +164,7 @@ def retry(job: Job, preset: str = "") -> Job:
     chosen = validation.validated_preset(preset or _kept_preset(job))
     copied = {name: getattr(job, name) for name in _COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    return _enqueue(Job(retry_of=job, preset=chosen, **files, **copied))
+    return enqueue(Job(retry_of=job, preset=chosen, **files, **copied))
 
 
 def denoise_whole(job: Job) -> Job:
@@ -207,7 +187,7 @@ def denoise_whole(job: Job) -> Job:
             raise IntegrityError("the job has been deleted")
         made = Job.objects.using(alias).filter(original=whole)
         existing = made.exclude(status__in=[Status.ERROR, Status.CANCELED]).first()
-        return existing or _enqueue(
+        return existing or enqueue(
             Job(
                 retry_of=job,
                 preset=preset,

@@ -221,6 +221,9 @@ class _PartRun:
         await self._parted._update(self._part, attempt=attempt, submitted_at=now)
         return attempt
 
+    async def not_taken(self) -> None:
+        await self._parted._update(self._part, attempt=self._part.attempt - 1)
+
     async def accepted(self, upstream_id: str) -> None:
         await self._parted._update(self._part, upstream_id=upstream_id)
 

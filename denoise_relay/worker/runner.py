@@ -78,6 +78,10 @@ class Runner:
         self._attempt = attempt
         return attempt
 
+    async def not_taken(self) -> None:
+        await self._write(None, attempt=self._attempt - 1)
+        self._attempt -= 1
+
     async def accepted(self, upstream_id: str) -> None:
         await self._write(None, status=Status.PROCESSING, upstream_id=upstream_id)
 

@@ -62,6 +62,14 @@ async def _nothing(run: Run) -> Result:
     return Result()
 
 
+async def _refused(run: Run) -> Result:
+    assert await run.submitting() == 1
+    await run.not_taken()
+    assert await run.submitting() == 1
+    await run.not_taken()
+    raise JobFailed("Refused for good.")
+
+
 async def _nonsense(run: Run) -> Result:
     run.report("half", None)  # type: ignore[arg-type]
     await run.accepted("u")
@@ -100,6 +108,12 @@ async def test_every_job_ends_whatever_the_backend_does(
     assert job.status == "error"
     assert job.message == message or message is None
     assert not job.result
+
+
+async def test_a_submission_that_was_surely_not_taken_does_not_count() -> None:
+    job = await run_one(_refused)
+
+    assert (job.message, job.attempt) == ("Refused for good.", 0)
 
 
 async def test_a_report_of_nonsense_fails_no_other_job() -> None:

@@ -154,17 +154,17 @@ async def acancel(job: Job) -> bool:
     return await sync_to_async(cancel)(job)
 
 
-def retry(job: Job, preset: str = "") -> Job:
+def retry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
     `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
     `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
-    the meantime.
+    the meantime or there is a job with this `job_id`.
     """
     chosen = validation.validated_preset(preset or _kept_preset(job))
     copied = {name: getattr(job, name) for name in _COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    return enqueue(Job(retry_of=job, preset=chosen, **files, **copied))
+    return enqueue(Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied))
 
 
 def denoise_whole(job: Job) -> Job:
@@ -211,6 +211,6 @@ def _kept_preset(job: Job) -> str:
     return job.preset if presets.is_offered(job.preset) else ""
 
 
-async def aretry(job: Job, preset: str = "") -> Job:
+async def aretry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
     """`retry` for async code."""
-    return await sync_to_async(retry)(job, preset)
+    return await sync_to_async(retry)(job, preset, job_id=job_id)

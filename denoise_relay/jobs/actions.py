@@ -19,7 +19,7 @@ from denoise_relay.jobs import excerpts, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal.append import Entry, append_entries
-from denoise_relay.lifecycle import Status
+from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import ApiKey, Job, media_name, media_storage
 from denoise_relay.pubsub import publisher
@@ -28,7 +28,7 @@ from denoise_relay.runtime.database import write_transaction
 
 #: What a retry takes from its job, besides the files and the preset.
 _OWNERSHIP = ("owner", "visitor", "api_key")
-_COPIED = (
+COPIED = (
     *_OWNERSHIP,
     "file_name",
     "size_bytes",
@@ -132,6 +132,8 @@ def cancel(job: Job) -> bool:
             fact=Fact(stage=Stage.ERROR, message=_("Canceled.")),
             changes={
                 "status": Status.CANCELED,
+                # The upstream goes on, so its result can be fetched later.
+                "fetchable": is_fetchable(locked.pk, locked.upstream_id),
                 # Fences off the runner, which notices at its next write or lease renewal.
                 "epoch": locked.epoch + 1,
                 "lease_owner": "",
@@ -162,7 +164,7 @@ def retry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
     the meantime or there is a job with this `job_id`.
     """
     chosen = validation.validated_preset(preset or _kept_preset(job))
-    copied = {name: getattr(job, name) for name in _COPIED}
+    copied = {name: getattr(job, name) for name in COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
     return enqueue(Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -17,7 +18,7 @@ from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import actions, form_tokens
+from denoise_relay.jobs import actions, fetching, form_tokens
 from denoise_relay.journal import read
 from denoise_relay.models import Job
 
@@ -71,8 +72,10 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Process the same recording again, as a new job, with the preset `preset` or else with the
     same one. 302 to the new job's page; 400 with the job's page if there is no such preset.
 
-    An active job is not retried: 302 to its own page. With `form_token`, the same form sent again
-    leads to the same new job (`jobs.form_tokens`).
+    If the backend may have the result of this job, the new job only fetches it, at no cost
+    (`jobs.fetching`), unless the form has `preset` or `anew`. An active job is not retried: 302 to
+    its own page. With `form_token`, the same form sent again leads to the same new job
+    (`jobs.form_tokens`).
     """
     viewer = await access.viewer_of(request)
     found = await access.aget_job(viewer, job_id, "change")
@@ -81,9 +84,15 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if not await sync_to_async(_has_original, thread_sensitive=False)(found):
         raise Http404("The recording has been deleted.")
     try:
-        preset, token = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
-        new_id = form_tokens.job_id(viewer, token, "retry", str(found.pk), preset)
-        make = partial(actions.aretry, found, preset, job_id=new_id)
+        fields = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
+        fetch = found.fetchable and not fields.anew and not fields.preset
+        kind = "fetch" if fetch else "retry"
+        new_id = form_tokens.job_id(viewer, fields.token, kind, str(found.pk), fields.preset)
+        make = (
+            partial(fetching.afetch_again, found, job_id=new_id)
+            if fetch
+            else partial(actions.aretry, found, fields.preset, job_id=new_id)
+        )
         retried = await form_tokens.once(viewer, new_id, make)
     except UploadRejected as error:
         return await sync_to_async(_render_job)(request, viewer, found, str(error))
@@ -107,9 +116,22 @@ async def whole(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[made.pk]))
 
 
-def _retry_fields(request: HttpRequest) -> tuple[str, str]:
-    """The preset, and the form's token."""
-    return request.POST.get("preset", ""), request.POST.get(form_tokens.FIELD, "")
+class RetryFields(NamedTuple):
+    """What the form says."""
+
+    preset: str
+    token: str
+    #: Submit it anew, though the backend may have a result.
+    anew: bool
+
+
+def _retry_fields(request: HttpRequest) -> RetryFields:
+    form = request.POST
+    return RetryFields(
+        preset=form.get("preset", ""),
+        token=form.get(form_tokens.FIELD, ""),
+        anew=bool(form.get("anew")),
+    )
 
 
 def _has_original(job: Job) -> bool:

@@ -15,11 +15,11 @@ from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Event, Fact, Stage, clean_text
-from denoise_relay.exceptions import JobFailed, LeaseLost
+from denoise_relay.exceptions import JobFailed, LeaseLost, ServiceFailed, ServiceForgot
 from denoise_relay.journal import leases, read
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
-from denoise_relay.lifecycle import Status
+from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
@@ -55,6 +55,7 @@ class Runner:
         self._writer = writer
         self._assignment: Assignment | None = None
         self._attempt = 0
+        self._upstream_id = ""
         self._parted = False
 
     # Called by the backend
@@ -85,6 +86,7 @@ class Runner:
 
     async def accepted(self, upstream_id: str) -> None:
         await self._write(None, status=Status.PROCESSING, upstream_id=upstream_id)
+        self._upstream_id = upstream_id
 
     # Called by the supervisor
 
@@ -99,7 +101,8 @@ class Runner:
             metrics.LEASES_LOST.inc()
             self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
         except JobFailed as error:
-            await self._fail(str(error), error.detail)
+            fetchable = not isinstance(error, ServiceFailed | ServiceForgot)
+            await self._fail(str(error), error.detail, fetchable=fetchable)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -118,7 +121,9 @@ class Runner:
         Returns the column of the job that says where the result is, and a warning for people.
         Raises `JobFailed`.
         """
-        self._attempt = job.attempt
+        self._attempt, self._upstream_id = job.attempt, job.upstream_id
+        if job.upstream_id and job.status == Status.QUEUED:  # see `jobs.fetching`
+            await self._write(None, status=Status.PROCESSING)
         offered = self._backend.presets(self._settings)
         preset = presets.preset_to_run(job.preset, offered, self._settings)
         results = ResultStore(self)
@@ -167,11 +172,15 @@ class Runner:
             await asyncio.to_thread(storage.discard, where.get("result", ""))
             raise
 
-    async def _fail(self, message: str, detail: str) -> None:
+    async def _fail(self, message: str, detail: str, *, fetchable: bool = True) -> None:
         fact = Fact(stage=Stage.ERROR, message=message)
-        detail = clean_text(detail, DETAIL_LIMIT)
+        changes = {
+            "status": Status.ERROR,
+            "error_detail": clean_text(detail, DETAIL_LIMIT),
+            "fetchable": fetchable and is_fetchable(self._lease.job, self._upstream_id),
+        }
         try:
-            await self._conclude(fact, signals.job_failed, status=Status.ERROR, error_detail=detail)
+            await self._conclude(fact, signals.job_failed, **changes)
         except LeaseLost:
             return
         self._log("job_failed", "Job %s ended with an error: %s", message)

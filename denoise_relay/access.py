@@ -8,6 +8,7 @@ replace `default_policy` through `DENOISE_RELAY["ACCESS_POLICY"]`.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
+from django.utils.crypto import salted_hmac
 from django.utils.http import is_same_domain
 from django.utils.module_loading import import_string
 
@@ -36,6 +38,9 @@ API_KEY_HEADER = "x-api-key"
 #: Session entry that holds the token of an anonymous visitor. The session's own key would not
 #: do: Django changes it at login, and a visitor keeps their jobs after that.
 SESSION_KEY = "denoise_relay_visitor"
+# Session keys as Django makes them. A session that is kept in a cookie has its content as its
+# key, which two people may share.
+_RANDOM_KEY = re.compile(r"[a-z0-9]{32,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +112,10 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
 async def viewer_of(request: HttpRequest) -> Viewer:
     """Who sends this HTTP request. Creates no session and no visitor."""
     user = await request.auser() if hasattr(request, "auser") else AnonymousUser()
-    visitor = await request.session.aget(SESSION_KEY, "") if hasattr(request, "session") else ""
+    visitor = ""
+    if hasattr(request, "session"):
+        visitor = await request.session.aget(SESSION_KEY, "")
+        visitor = visitor or _derived_visitor(request.session, user)
     key = await aget_api_key(request.headers.get(API_KEY_HEADER, ""))
     return Viewer(user=user, visitor=visitor, api_key=key)
 
@@ -118,12 +126,11 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
 
     def read() -> Viewer:
-        # The session is loaded when it is first read, which may query the database.
-        return Viewer(
-            user=scope.get("user") or AnonymousUser(),
-            visitor=session.get(SESSION_KEY, "") if session else "",
-            api_key=get_api_key(header),
-        )
+        user, visitor = scope.get("user") or AnonymousUser(), ""
+        if session is not None:
+            # The session is loaded when it is first read, which may query the database.
+            visitor = session.get(SESSION_KEY, "") or _derived_visitor(session, user)
+        return Viewer(user=user, visitor=visitor, api_key=get_api_key(header))
 
     # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
     # close a dead connection there.
@@ -133,14 +140,31 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
     """The viewer; an anonymous one gets a visitor token if they have none.
 
-    A new token is stored in the session, so the response sets a session cookie. Call this only
-    when the viewer sends a file.
+    A new token is stored in the session, so the response sets a session cookie. Call this when
+    the upload page is served, so that files which are sent at once belong to one visitor, and
+    again when a file comes in, for clients that did not load the page.
     """
-    if viewer.logged_in_user or viewer.visitor:
+    session = request.session
+    if viewer.logged_in_user or await session.aget(SESSION_KEY, ""):
         return viewer
-    token = secrets.token_urlsafe(32)
-    await request.session.aset(SESSION_KEY, token)
+    if not session.session_key:
+        await session.acreate()
+    token = _derived_visitor(session, viewer.user) or secrets.token_urlsafe(32)
+    await session.aset(SESSION_KEY, token)
     return replace(viewer, visitor=token)
+
+
+def _derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUser) -> str:
+    """The token of an anonymous session that stores none yet; "" if there can be none.
+
+    Several first uploads at once find no token in their session, and another request may save an
+    older state of the session over it. Made from the session's key, it is the same each time. The
+    session must have been read: then a key that the client made up is gone.
+    """
+    key = session.session_key or ""
+    if user.is_authenticated or not _RANDOM_KEY.fullmatch(key):
+        return ""
+    return salted_hmac(SESSION_KEY, key, algorithm="sha256").hexdigest()
 
 
 def upload_owner(viewer: Viewer) -> str:

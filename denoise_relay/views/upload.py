@@ -69,6 +69,8 @@ async def upload(request: HttpRequest) -> HttpResponse:
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
     """
     viewer = await access.viewer_of(request)
+    if request.method == "GET":
+        viewer = await access.with_visitor(request, viewer)
     if request.method != "POST":
         return await _upload_page(request, viewer)
     fields = await sync_to_async(_fields, thread_sensitive=False)(request)

@@ -142,9 +142,11 @@ def cancel(job: Job) -> bool:
             },
         )
         events = [o.event for o in append_entries([entry]) if o.event]
+        # Now, because the same transaction may go on to delete it.
+        locked.refresh_from_db(using=alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
         transaction.on_commit(
-            lambda: signals.send_now(signals.job_failed, Job.objects.get(pk=job.pk)),
+            lambda: signals.send_now(signals.job_failed, locked),
             using=alias,
             robust=True,
         )

@@ -23,6 +23,7 @@ from django.db import Error as DatabaseFailure
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
+from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
@@ -208,10 +209,14 @@ class Feed:
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return
-            for job, seq in positions.items():
+            for job in some:
                 watched = self._jobs.get(job)
                 # While `seq` is None the first viewer is still reading the journal.
-                if watched is not None and watched.seq is not None and seq > watched.seq:
+                if watched is None or watched.seq is None:
+                    continue
+                if job not in positions:
+                    self.deliver(gone_frame(job, watched.seq + 1))
+                elif positions[job] > watched.seq:
                     self._mark_stale(job)
         await self._subscription.rejoin()
 

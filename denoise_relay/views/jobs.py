@@ -1,4 +1,4 @@
-"""A job's page, its status as JSON, and what its owner does with it: cancel and retry."""
+"""A job's page, its status as JSON, and what its owner does with it: cancel, retry, delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import actions, fetching, form_tokens
+from denoise_relay.jobs import actions, deletion, fetching, form_tokens
 from denoise_relay.journal import read
 from denoise_relay.models import Job
 
@@ -45,6 +45,8 @@ def _render_job(
         "preset": presets.label_of(found.preset),
         "problem": problem,
         "may_change": access.allowed(viewer, found, "change"),
+        "may_delete": access.allowed(viewer, found, "delete"),
+        "links": presentation.links_of(found),
         "refresh_seconds": REFRESH_SECONDS,
     }
     return render(request, "denoise_relay/job.html", context, status=400 if problem else 200)
@@ -114,6 +116,19 @@ async def whole(request: HttpRequest, job_id: UUID) -> HttpResponse:
     except (IntegrityError, FileNotFoundError) as error:
         raise Http404("The recording has been deleted.") from error
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[made.pk]))
+
+
+@cache_control(private=True, no_cache=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+async def delete(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """GET: a page that asks, for browsers without the dialog of the job's page. POST: delete the
+    job and its recordings; 302 to the list."""
+    found = await access.aget_job(await access.viewer_of(request), job_id, "delete")
+    if request.method == "POST":
+        await deletion.adelete(found)
+        return HttpResponseRedirect(reverse("denoise_relay:upload"))
+    context = {"job": found, "links": presentation.links_of(found)}
+    return await sync_to_async(render)(request, "denoise_relay/delete.html", context)
 
 
 class RetryFields(NamedTuple):

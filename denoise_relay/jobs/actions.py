@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from denoise_relay.events import Fact, Stage
 from denoise_relay.formats import VIDEO, extension_of
 from denoise_relay.jobs import excerpts, queue_positions, validation
 from denoise_relay.jobs.validation import ValidatedFile
+from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status
 from denoise_relay.media import storage
@@ -27,6 +29,8 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
+#: For the receivers of a cancel; a supervisor tells them again when they take longer.
+SIGNAL_LEASE_SECONDS = 60.0
 #: What a retry takes from its job, besides the files and the preset.
 _OWNERSHIP = ("owner", "visitor", "api_key")
 _COPIED = (
@@ -155,12 +159,17 @@ def cancel(job: Job) -> bool:
         )
         events = [o.event for o in append_entries([entry]) if o.event]
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
-        transaction.on_commit(
-            lambda: signals.send_now(signals.job_failed, Job.objects.get(pk=job.pk)),
-            using=alias,
-            robust=True,
-        )
+        transaction.on_commit(partial(_tell_receivers, locked), using=alias, robust=True)
     return True
+
+
+def _tell_receivers(job: Job) -> None:
+    """Send the signal of a job that was canceled here. A supervisor does it if this process dies
+    on the way, or the database is lost."""
+    if outbox.claim_one(job.pk, SIGNAL_LEASE_SECONDS):
+        job.refresh_from_db()
+        signals.send_now(job)
+        outbox.clear(job.pk)
 
 
 def _journal_language() -> translation.override:

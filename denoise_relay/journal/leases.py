@@ -8,15 +8,14 @@ afterwards. The clock is the database's where several machines share one, the ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 
+from denoise_relay.journal.clock import later as _later
+from denoise_relay.journal.clock import now as _now
 from denoise_relay.models import Job
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -62,7 +61,7 @@ def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[
 def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
     """Renew `held` and return those that are still `owner`'s.
 
-    An ended job keeps its last owner, because its runner may still have to send signals.
+    An ended job keeps its last owner, because its runner may not have heard of its end yet.
     """
     with write_transaction() as alias:
         mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
@@ -90,16 +89,3 @@ def free(alias: str) -> QuerySet[Job]:
     # Filtered by finished_at, the condition of the index of active jobs.
     unfinished = Job.objects.using(alias).filter(finished_at=None)
     return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)))
-
-
-def _now(alias: str) -> Combinable:
-    if connections[alias].vendor == "sqlite":
-        return Value(timezone.now(), output_field=DateTimeField())
-    # STATEMENT_TIMESTAMP on PostgreSQL: it moves on within a transaction, now() does not.
-    return Now()
-
-
-def _later(alias: str, seconds: float) -> Combinable:
-    if connections[alias].vendor == "sqlite":
-        return Value(timezone.now() + timedelta(seconds=seconds), output_field=DateTimeField())
-    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())

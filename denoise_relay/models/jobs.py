@@ -131,6 +131,11 @@ class Job(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     epoch = models.PositiveIntegerField(default=0)
 
+    # Set with the job's end, until the site's receivers have been told of it; and until when some
+    # process is telling them (`journal.outbox`).
+    signal_pending = models.BooleanField(default=False, db_default=False, editable=False)
+    signal_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
@@ -150,6 +155,12 @@ class Job(models.Model):
                 # Not by status: SQLite cannot prove that bound parameters are in a list.
                 condition=Q(finished_at__isnull=True),
                 name="relay_job_active",
+            ),
+            # So do they this one, which is empty most of the time.
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(signal_pending=True),
+                name="relay_job_signals",
             ),
         ]
         constraints: ClassVar = [

@@ -11,22 +11,18 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib import auth
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.core.exceptions import DisallowedHost
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
-from django.utils.crypto import salted_hmac
-from django.utils.http import is_same_domain
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.module_loading import import_string
 
 from denoise_relay.conf import relay_settings
@@ -51,6 +47,8 @@ class Viewer:
     #: Token of this session's anonymous visitor, kept after login; "" when there is none.
     visitor: str = ""
     api_key: ApiKey | None = None
+    #: Key of the session that said so, to ask it again; "" when there is none.
+    session_key: str = field(default="", repr=False)
 
     @property
     def logged_in_user(self) -> AbstractBaseUser | None:
@@ -119,12 +117,13 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
 async def viewer_of(request: HttpRequest) -> Viewer:
     """Who sends this HTTP request. Creates no session and no visitor."""
     user = await request.auser() if hasattr(request, "auser") else AnonymousUser()
-    visitor = ""
+    visitor = session_key = ""
     if hasattr(request, "session"):
         visitor = await request.session.aget(SESSION_KEY, "")
-        visitor = visitor or _derived_visitor(request.session, user)
+        visitor = visitor or derived_visitor(request.session, user)
+        session_key = request.session.session_key or ""
     key = await aget_api_key(request.headers.get(API_KEY_HEADER, ""))
-    return Viewer(user=user, visitor=visitor, api_key=key)
+    return Viewer(user=user, visitor=visitor, api_key=key, session_key=session_key)
 
 
 async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
@@ -133,11 +132,13 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
 
     def read() -> Viewer:
-        user, visitor = scope.get("user") or AnonymousUser(), ""
+        user, visitor, session_key = scope.get("user") or AnonymousUser(), "", ""
         if session is not None:
             # The session is loaded when it is first read, which may query the database.
-            visitor = session.get(SESSION_KEY, "") or _derived_visitor(session, user)
-        return Viewer(user=user, visitor=visitor, api_key=get_api_key(header))
+            visitor = session.get(SESSION_KEY, "") or derived_visitor(session, user)
+            session_key = session.session_key or ""
+        key = get_api_key(header)
+        return Viewer(user=user, visitor=visitor, api_key=key, session_key=session_key)
 
     # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
     # close a dead connection there.
@@ -156,12 +157,12 @@ async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
         return viewer
     if not session.session_key:
         await session.acreate()
-    token = _derived_visitor(session, viewer.user) or secrets.token_urlsafe(32)
+    token = derived_visitor(session, viewer.user) or secrets.token_urlsafe(32)
     await session.aset(SESSION_KEY, token)
     return replace(viewer, visitor=token)
 
 
-def _derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUser) -> str:
+def derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUser) -> str:
     """The token of an anonymous session that stores none yet; "" if there can be none.
 
     Several first uploads at once find no token in their session, and another request may save an
@@ -172,6 +173,28 @@ def _derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUse
     if user.is_authenticated or not _RANDOM_KEY.fullmatch(key):
         return ""
     return salted_hmac(SESSION_KEY, key, algorithm="sha256").hexdigest()
+
+
+def user_of_session(session: SessionBase) -> AbstractBaseUser | AnonymousUser:
+    """The session's user, found and verified as `django.contrib.auth.get_user` does.
+
+    That function may also end the session or give it another key, which no browser would be told
+    of here. Raises Django's database errors.
+    """
+    try:
+        user_id = auth.get_user_model()._meta.pk.to_python(session[auth.SESSION_KEY])
+        backend = session[auth.BACKEND_SESSION_KEY]
+    except KeyError:
+        return AnonymousUser()
+    if backend not in settings.AUTHENTICATION_BACKENDS:
+        return AnonymousUser()
+    user = auth.load_backend(backend).get_user(user_id)
+    if user is not None and hasattr(user, "get_session_auth_hash"):
+        known = session.get(auth.HASH_SESSION_KEY) or ""
+        hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+        if not any(constant_time_compare(known, each) for each in hashes):
+            return AnonymousUser()
+    return user or AnonymousUser()
 
 
 def upload_owner(viewer: Viewer) -> str:
@@ -194,8 +217,14 @@ def get_api_key(secret: str) -> ApiKey | None:
     if not secret:
         return None
     query = ApiKey.objects.select_related("user")
-    key = query.filter(digest=digest(secret), revoked_at=None).first()
-    return key if key is not None and (key.user is None or key.user.is_active) else None
+    return usable(query.filter(digest=digest(secret)).first())
+
+
+def usable(key: ApiKey | None) -> ApiKey | None:
+    """The key, or None when it is revoked, or of a user who is inactive."""
+    if key is None or key.revoked_at is not None:
+        return None
+    return key if key.user is None or key.user.is_active else None
 
 
 async def aget_api_key(secret: str) -> ApiKey | None:
@@ -208,38 +237,3 @@ def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:
     secret = f"dr_{secrets.token_urlsafe(32)}"
     ApiKey.objects.create(name=name, user=user, digest=digest(secret))  # type: ignore[misc]
     return secret
-
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def same_origin(scope: Mapping[str, Any]) -> bool:
-    """True when the `Origin` header names this host and port, or one of `CSRF_TRUSTED_ORIGINS`.
-
-    A client without the header is no browser, so no page can have made it send a cookie.
-    Channels' own validator ignores the port and refuses clients without the header.
-    """
-    headers = dict(scope.get("headers", ()))
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if not origin:
-        return True
-    try:
-        # Django's request respects ALLOWED_HOSTS and USE_X_FORWARDED_HOST.
-        host = ASGIRequest({**scope, "method": "GET"}, BytesIO()).get_host()
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-        here = urlsplit(f"//{host}")
-        if parts.hostname == here.hostname and port == (
-            here.port or _DEFAULT_PORTS.get(parts.scheme)
-        ):
-            return parts.scheme in _DEFAULT_PORTS
-    except (DisallowedHost, ValueError):
-        return False
-    return any(
-        _trusts(pattern, parts.scheme, parts.netloc) for pattern in settings.CSRF_TRUSTED_ORIGINS
-    )
-
-
-def _trusts(pattern: str, scheme: str, netloc: str) -> bool:
-    trusted = urlsplit(pattern.replace("*", "", 1))
-    return trusted.scheme == scheme and is_same_domain(netloc, trusted.netloc)

@@ -51,7 +51,7 @@ async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpRespon
     job = await job_of_key(key, job_id)
     encode = _contract_encoder(signed_urls.link_builder(request))
     await database.release()
-    return sse_response(event_stream(job.pk, None, encode))
+    return sse_response(event_stream(job.pk, None, encode, viewer_of_key(key)))
 
 
 @require_api_key("DELETE")

@@ -23,7 +23,7 @@ from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job, media_name, media_storage
+from denoise_relay.models import ApiKey, Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -92,7 +92,7 @@ def _store(
 ) -> Job:
     file.seek(0)
     # Stored before the row is inserted, so that no row names a file that does not exist.
-    stored = [media_storage().save(media_name(job, validated.name), file)]
+    stored = [storage.store(job, validated.name, file)]
     metrics.UPLOAD_BYTES.inc(validated.size_bytes)
     try:
         if cut is None:
@@ -104,8 +104,7 @@ def _store(
         else:
             job.file_name = excerpts.excerpt_name(validated.name)
             with cut.path.open("rb") as content:
-                name = media_name(job, job.file_name)
-                stored.append(media_storage().save(name, File(content)))
+                stored.append(storage.store(job, job.file_name, File(content)))
             job.whole.name, job.original.name = stored
             job.size_bytes = cut.path.stat().st_size
             job.duration_seconds = cut.duration_seconds

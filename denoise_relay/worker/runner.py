@@ -125,7 +125,7 @@ class Runner:
         offered = self._backend.presets(self._settings)
         preset = presets.preset_to_run(job.preset, offered, self._settings)
         results = ResultStore(self)
-        with workspace.new_folder() as folder:
+        with workspace.new_folder(self._settings) as folder:
             try:
                 async with asyncio.timeout_at(deadline.at) as timeout:
                     self._assignment = await workspace.assignment(job, Path(folder), preset)

@@ -178,17 +178,6 @@ async def test_the_policy_is_asked_for_each_job() -> None:
         assert (await client.frame())["pct"] == 50
 
 
-async def test_a_deleted_job_is_no_longer_there() -> None:
-    key, header = await a_key()
-    job = await job_of(api_key=key)
-    async with opened(job_path(job), [header]) as client:
-        await client.frame()
-
-        await Job.objects.filter(pk=job.pk).adelete()
-
-        assert await client.closed() == 4404
-
-
 @pytest.mark.parametrize("contract", [False, True])
 async def test_a_stream_ends_with_the_right(contract: bool, the_feed: Feed) -> None:
     key, (_, secret) = await a_key()

@@ -37,7 +37,7 @@ class JobConsumer(RelayConsumer):
             await self.close(code=CloseCode.BAD_REQUEST)
             return
         try:
-            job = await database.POLICIES.call(access.get_job, self.viewer, job_id)
+            job = await database.POLICIES.read(access.get_job, self.viewer, job_id)
         except Http404:
             await self.close(code=CloseCode.NOT_FOUND)
             return
@@ -87,7 +87,7 @@ class ManyConsumer(RelayConsumer):
         try:
             if job is None:
                 raise Http404
-            found = await database.POLICIES.call(access.get_job, self.viewer, job)
+            found = await database.POLICIES.read(access.get_job, self.viewer, job)
         except Http404:
             answer = {"job": str(key)[:64], "error": "not_found"}
             await self.send(text_data=to_json(answer))

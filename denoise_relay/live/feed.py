@@ -118,14 +118,14 @@ class Feed:
         Ends when every frame that was delivered until then has been read. Raises Django's
         database errors.
         """
-        newest = await database.call(read.latest, job)
+        newest = await database.read(read.latest, job)
         if newest is None:
             after = 0
         elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
             yield frame_of(newest)
             after = newest.seq
         while True:
-            while events := await database.call(read.after, job, after):
+            while events := await database.read(read.after, job, after):
                 for number, event in enumerate(events, 1):
                     yield frame_of(event)
                     if number % YIELD_EVERY == 0:
@@ -141,7 +141,7 @@ class Feed:
                 return
             # Newer frames were delivered after our last read: to this mailbox, or only to
             # others before it was registered. Read again. Later ones come to the mailbox.
-            if not await database.call(read.after, job, after, 1):
+            if not await database.read(read.after, job, after, 1):
                 return  # the numbers of a journal that has been replaced by a restored one
 
     def deliver(self, frame: Frame) -> None:
@@ -177,7 +177,7 @@ class Feed:
                 if watched is None or watched.seq is None:
                     continue
                 try:
-                    missed = await database.call(read.after, job, watched.seq)
+                    missed = await database.read(read.after, job, watched.seq)
                 except DatabaseFailure as error:
                     _log_failure("catch_up_failed", error)
                     self._stale.add(job)
@@ -204,7 +204,7 @@ class Feed:
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
             try:
-                positions = await database.call(read.positions, some)
+                positions = await database.read(read.positions, some)
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return

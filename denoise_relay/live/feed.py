@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -24,6 +23,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
 from denoise_relay.live.mailbox import Mailbox
+from denoise_relay.live.watched import WatchedJob
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import Subscription
@@ -38,20 +38,11 @@ RETRY_SECONDS = 1.0
 YIELD_EVERY = 10
 
 
-@dataclass(slots=True)
-class _Watched:
-    """A job that somebody watches here."""
-
-    mailboxes: set[Mailbox] = field(default_factory=set)
-    #: The newest number put into the mailboxes; None until a first replay or frame sets it.
-    seq: int | None = None
-
-
 class Feed:
     """One per process and event loop: get it with `feed()`."""
 
     def __init__(self) -> None:
-        self._jobs: dict[UUID, _Watched] = {}
+        self._jobs: dict[UUID, WatchedJob] = {}
         #: Jobs of which frames were missed, until the journal has been read again.
         self._stale: set[UUID] = set()
         self._some_stale = asyncio.Event()
@@ -94,7 +85,7 @@ class Feed:
         """
         watched = self._jobs.get(job)
         if watched is None:
-            watched = self._jobs[job] = _Watched()
+            watched = self._jobs[job] = WatchedJob()
             self._subscription.join(publisher.job_group(job))
         watched.mailboxes.add(mailbox)
 
@@ -113,8 +104,8 @@ class Feed:
         """Yield the journal's frames with a greater seq, in order; with None only the newest.
 
         When `after` is greater than the newest seq (a restored database, a forged number), the
-        newest frame is yielded, so that a viewer never waits for numbers that may not come. The
-        same when `after` is the terminal event's seq, because no other event will come.
+        newest frame is yielded as rewound, so that a viewer never waits for numbers that may not
+        come. The same when `after` is the terminal event's seq, because no other event will come.
         Ends when every frame that was delivered until then has been read. Raises Django's
         database errors.
         """
@@ -122,7 +113,7 @@ class Feed:
         if newest is None:
             after = 0
         elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
-            yield frame_of(newest)
+            yield frame_of(newest, rewound=after is not None and after > newest.seq)
             after = newest.seq
         while True:
             while events := await database.read(read.after, job, after):
@@ -147,17 +138,8 @@ class Feed:
     def deliver(self, frame: Frame) -> None:
         """Take a published frame, from this process or another; it may come more than once."""
         watched = self._jobs.get(frame.job)
-        if watched is None:
-            return
-        if watched.seq is not None:
-            if frame.seq <= watched.seq:
-                return
-            if frame.seq > watched.seq + 1:
-                self._mark_stale(frame.job)
-                return
-        watched.seq = frame.seq
-        for mailbox in watched.mailboxes:
-            mailbox.put(frame)
+        if watched is not None and not watched.deliver(frame):
+            self._mark_stale(frame.job)
 
     # Repair of losses
 
@@ -174,10 +156,11 @@ class Feed:
             for job in list(self._stale):
                 self._stale.discard(job)
                 watched = self._jobs.get(job)
-                if watched is None or watched.seq is None:
+                if watched is None or (seq := watched.seq) is None:
                     continue
                 try:
-                    missed = await database.read(read.after, job, watched.seq)
+                    missed = await database.read(read.after, job, seq)
+                    newest = None if missed else await database.read(read.latest, job)
                 except DatabaseFailure as error:
                     _log_failure("catch_up_failed", error)
                     self._stale.add(job)
@@ -188,6 +171,10 @@ class Feed:
                     self.deliver(frame_of(event))
                 if len(missed) == read.PAGE:
                     self._mark_stale(job)
+                if newest is not None and newest.seq <= seq == watched.seq:
+                    # What we had was committed before the journal was read, so if this is no
+                    # more than that, but differs, the database has gone back in time.
+                    watched.rewind(frame_of(newest, rewound=True))
 
     async def _check_positions(self) -> None:
         """Check positions periodically, and at once after the layer was lost."""
@@ -203,15 +190,17 @@ class Feed:
         jobs = list(self._jobs)
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
+            known = {job: watched.seq for job in some if (watched := self._jobs.get(job))}
             try:
                 positions = await database.read(read.positions, some)
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return
-            for job, seq in positions.items():
+            for job, (seq, ended) in positions.items():
                 watched = self._jobs.get(job)
-                # While `seq` is None the first viewer is still reading the journal.
-                if watched is not None and watched.seq is not None and seq > watched.seq:
+                if watched is None or watched.seq != known.get(job):
+                    continue  # what came during the query is newer than its answer
+                if watched.differs(seq, ended=ended):
                     self._mark_stale(job)
         await self._subscription.rejoin()
 

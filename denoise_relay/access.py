@@ -142,7 +142,7 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 
     # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
     # close a dead connection there.
-    return await database.call(read)
+    return await database.read(read)
 
 
 async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:

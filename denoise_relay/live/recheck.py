@@ -72,7 +72,7 @@ class Recheck:
                 jobs = {job for watching in by_viewer[viewer] for job in watching.watched()}
                 questions.append((viewer, jobs))
             try:
-                answers = await database.POLICIES.call(rights.still_visible, questions)
+                answers = await database.POLICIES.read(rights.still_visible, questions)
             except DatabaseFailure as error:
                 logs.logger.warning(
                     "The rights of viewers could not be checked: %s",

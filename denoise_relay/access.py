@@ -29,7 +29,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.runtime import database
 
-Action = Literal["view", "change"]
+Action = Literal["view", "change", "delete"]
 API_KEY_HEADER = "x-api-key"
 #: Session entry that holds the token of an anonymous visitor. The session's own key would not
 #: do: Django changes it at login, and a visitor keeps their jobs after that.
@@ -58,7 +58,8 @@ class Viewer:
 
 def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
     """Allow the owner, the anonymous visitor or API key that submitted the job, the owner's API
-    keys, and staff with the model permission of the action (`view_job` or `change_job`)."""
+    keys, and staff with the model permission of the action (`view_job`, `change_job`,
+    `delete_job`)."""
     user = viewer.user
     if user.is_authenticated and job.owner_id is not None and job.owner_id == user.pk:
         return True
@@ -75,8 +76,14 @@ def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
 
 
 def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
-    """Whether the site's policy allows this."""
+    """Whether the site's policy allows this.
+
+    To delete a job, one must also be allowed to change it: a policy that was written before there
+    was `delete` may say yes to every action that it does not know.
+    """
     policy = import_string(relay_settings().ACCESS_POLICY)
+    if action == "delete" and not policy(viewer, job, "change"):
+        return False
     return bool(policy(viewer, job, action))
 
 

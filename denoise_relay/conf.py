@@ -86,6 +86,8 @@ class RelaySettings:
     ALLOWED_RESULT_HOSTS: tuple[str, ...] = ()
     #: Dotted path of `policy(viewer, job, action) -> bool`.
     ACCESS_POLICY: str = "denoise_relay.access.default_policy"
+    #: What becomes of the jobs of a user who is deleted: `keep` (staff still see them) or `delete`.
+    ON_USER_DELETE: str = "keep"
     #: Days after which `denoise_prune` deletes ended jobs; 0 keeps them.
     RETENTION_DAYS: int = 0
     #: How often one process asks the journal whether its viewers missed something.
@@ -97,7 +99,11 @@ class RelaySettings:
 
 
 _FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
-_CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
+_CHOICES = {
+    "WORKER": ("embedded", "external"),
+    "ON_LOST_SUBMISSION": ("resubmit", "fail"),
+    "ON_USER_DELETE": ("keep", "delete"),
+}
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
 #: Largest integer up to which a float represents every integer exactly; no database column holds

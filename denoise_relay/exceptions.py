@@ -2,7 +2,8 @@
 
     RelayError
     ├── JobFailed            ends a job; its text is shown to the viewer
-    │   └── ServiceFailed    a service took the work, and says that it failed
+    │   ├── ServiceFailed    a service took the work, and says that it failed
+    │   └── ServiceForgot    a service took the work, and does not know it any more
     ├── UploadRejected       (ValueError) a file that was refused before it became a job
     ├── LeaseLost            the job belongs to another supervisor, or was canceled
     ├── IllegalTransition    (ValueError) a change of status that the lifecycle does not allow
@@ -39,6 +40,13 @@ class ServiceFailed(JobFailed):
 
     The service took it and says itself that it failed, so that another try may do. Any other
     failure says nothing about the work, which may still be there, and paid for.
+    """
+
+
+class ServiceForgot(JobFailed):
+    """The recording could not be processed.
+
+    The service took it, and now knows nothing of it: there will be no result to fetch.
     """
 
 

@@ -8,7 +8,7 @@ afterwards. The clock is the database's where several machines share one, the ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connections, router
@@ -83,6 +83,22 @@ def release(owner: str) -> int:
     alias = router.db_for_write(Job)
     mine = Job.objects.using(alias).filter(lease_owner=owner, finished_at=None)
     return mine.update(lease_owner="", lease_until=None)
+
+
+def leased(lease: Lease) -> QuerySet[Job]:
+    """The job, as long as nobody else has claimed it. From the database that is written to: a
+    replica that lags would not know of a submission, and the job would be submitted again."""
+    return Job.objects.using(router.db_for_write(Job)).filter(pk=lease.job, epoch=lease.epoch)
+
+
+def leased_job(lease: Lease) -> tuple[Job, datetime]:
+    """The job, and the time by the clock that has set its `started_at`.
+
+    Raises `Job.DoesNotExist` if the job was deleted or is not ours any more.
+    """
+    query = leased(lease)
+    job = query.annotate(clock=_now(query.db)).get()
+    return job, job.clock
 
 
 def free(alias: str) -> QuerySet[Job]:

@@ -170,7 +170,9 @@ class JournalWriter:
     async def _commit(self, group: Sequence[QueuedEntry]) -> list[Outcome]:
         """Append the group, and repeat while the database is away, so that nothing is lost."""
         try:
-            return await database.call_with_retry(self._append, [entry for entry, _ in group])
+            return await database.JOURNAL.call_with_retry(
+                self._append, [entry for entry, _ in group]
+            )
         except Exception as error:  # noqa: BLE001 - drivers raise ValueError and more for bad data
             if len(group) == 1:
                 return [_refused(*group[0], error)]

@@ -23,8 +23,8 @@ from django.db import Error as DatabaseFailure
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
+from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
-from denoise_relay.live.recheck import Recheck
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import Subscription
@@ -58,7 +58,6 @@ class Feed:
         self._some_stale = asyncio.Event()
         #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
-        self.recheck = Recheck()
         self._tasks = SupervisedTasks()
         self._subscription = Subscription("denoise-feed", self._on_message, self._gap.set)
         self._detach: Callable[[], None] | None = None
@@ -75,7 +74,6 @@ class Feed:
         self._detach = publisher.attach_feed(self.deliver)
         self._tasks.start("denoise-feed-check", self._check_positions)
         self._tasks.start("denoise-feed-catch-up", self._catch_up)
-        self._tasks.start("denoise-feed-recheck", self.recheck.run)
         self._subscription.start()
 
     async def stop(self) -> None:
@@ -211,10 +209,14 @@ class Feed:
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return
-            for job, seq in positions.items():
+            for job in some:
                 watched = self._jobs.get(job)
                 # While `seq` is None the first viewer is still reading the journal.
-                if watched is not None and watched.seq is not None and seq > watched.seq:
+                if watched is None or watched.seq is None:
+                    continue
+                if job not in positions:
+                    self.deliver(gone_frame(job, watched.seq + 1))
+                elif positions[job] > watched.seq:
                     self._mark_stale(job)
         await self._subscription.rejoin()
 

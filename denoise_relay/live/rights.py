@@ -63,8 +63,9 @@ def still_visible(
 ) -> list[Collection[UUID] | None]:
     """`visible_jobs` for several viewers, with one query for the jobs of all of them.
 
-    Where a policy or a session store fails, the viewer keeps what they have until the next
-    check: an outage must not close all sockets. Raises Django's database errors.
+    A job that exists no more stays: its viewers are sent a last frame (`gone`). Where a policy
+    or a session store fails, the viewer keeps what they have until the next check: an outage
+    must not close all sockets. Raises Django's database errors.
     """
     jobs = _jobs({job_id for _, ids in questions for job_id in ids})
     return [_still_visible(viewer, ids, jobs) for viewer, ids in questions]
@@ -77,7 +78,7 @@ def _still_visible(
         now = refreshed(viewer)
         if now is None:
             return None
-        return {job for job in ids if job in jobs and access.allowed(now, jobs[job])}
+        return {job for job in ids if job not in jobs or access.allowed(now, jobs[job])}
     except DatabaseFailure:
         raise
     except Exception as error:  # noqa: BLE001 - a site's policy and session store raise what they like

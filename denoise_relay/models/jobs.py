@@ -121,6 +121,10 @@ class Job(models.Model):
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
     submitted_at = models.DateTimeField(_("submitted"), null=True, blank=True)
     upstream_id = models.CharField(_("upstream id"), max_length=64, blank=True, default="")
+    # Set when the job ends without a result that the upstream has, or may have in the end.
+    fetchable = models.BooleanField(
+        _("result may be fetched again"), default=False, db_default=False
+    )
 
     # The lease: which supervisor may write, until when, and its fencing number.
     lease_owner = models.CharField(max_length=64, blank=True, default="")

@@ -1,9 +1,11 @@
 """Database threads for the event path, and transactions that may write.
 
 Django's thread-sensitive executor is one thread for the whole process, so a slow page would
-delay every event (measured: one blocking call of 3 s delayed another socket by 2.8 s). The
-journal writer, leases, feed and sockets therefore use a few threads of their own. Each keeps one
-connection, which is closed after an error, because a restarted server leaves it dead.
+delay every event (measured: one blocking call of 3 s delayed another socket by 2.8 s). The event
+path therefore has threads of its own, a few of each kind, so that one kind never waits for
+another: with one pool for all, a slow access policy and 200 sockets delayed a renewal by 14.9 s,
+and all runners were abandoned. Each thread keeps one connection, which is closed after an error,
+because a restarted server leaves it dead.
 """
 
 from __future__ import annotations
@@ -34,46 +36,102 @@ from denoise_relay.runtime.backoff import Backoff
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: One for the journal writer, the others for leases, replays and position checks.
-THREADS = 4
 
-_lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
-#: Connections of the pool's threads: a thread that ends does not close its own.
-_connections: list[BaseDatabaseWrapper] = []
+class Threads:
+    """At most `count` threads for short, blocking ORM code, started when first needed."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name, self._count = name, count
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        #: Connections of the threads: a thread that ends does not close its own.
+        self._connections: list[BaseDatabaseWrapper] = []
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in one of the threads.
+
+        Cancelling the await does not stop the thread: a write may still happen. Writes are
+        fenced (`journal.leases`), so a late one does no harm. Raises what the function raises.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor(), lambda: _call_and_clean_up(function, *args, **kwargs)
+        )
+
+    async def call_with_retry(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`call`, repeated while the database is away, until cancelled.
+
+        The function may run more than once, so it must only read, or write all or nothing.
+        """
+        backoff = Backoff(base=0.1, cap=5.0)
+        while True:
+            try:
+                return await self.call(function, *args, **kwargs)
+            except (OperationalError, InterfaceError) as error:
+                delay = backoff.next_delay()
+                metrics.DATABASE_RETRIES.inc()
+                logs.logger.warning(
+                    "The database did not answer %s; again in %.1f s",
+                    getattr(function, "__name__", "a call"),
+                    delay,
+                    extra=logs.fields("database_retry", error=repr(error)),
+                )
+                await asyncio.sleep(delay)
+
+    def close(self) -> None:
+        """End the threads and their connections. Blocks until running calls have ended. May be
+        repeated; a later call starts new threads."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            opened, self._connections = self._connections, []
+        if pool is None:
+            return
+        pool.shutdown(wait=True)
+        for connection in opened:
+            connection.inc_thread_sharing()  # its own thread has ended
+            with suppress(Error):
+                connection.close()
+
+    def _executor(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._connections = []
+                self._pool = ThreadPoolExecutor(
+                    self._count,
+                    thread_name_prefix=f"denoise-db-{self._name}",
+                    initializer=_register,
+                    initargs=(self._connections,),
+                )
+            return self._pool
+
+
+#: The journal writer's, which makes one call at a time.
+JOURNAL = Threads("journal", 1)
+#: The supervisor's, which renews, claims and releases one after the other.
+LEASES = Threads("leases", 1)
+#: For what runs the site's access policy, which may be slow.
+POLICIES = Threads("policies", 4)
+#: For all other calls, which are ours and short: replays, position checks, runners.
+GENERAL = Threads("general", 4)
+_ALL = (JOURNAL, LEASES, POLICIES, GENERAL)
 
 
 async def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run short, blocking ORM code in the event path's threads.
-
-    Cancelling the await does not stop the thread: a write may still happen. Writes are fenced
-    (`journal.leases`), so a late one does no harm. Raises what the function raises.
-    """
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(
-        _executor(), lambda: _call_and_clean_up(function, *args, **kwargs)
-    )
+    """`Threads.call` in the general threads: for short code that runs nothing of the site's."""
+    return await GENERAL.call(function, *args, **kwargs)
 
 
 async def call_with_retry(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """`call`, repeated while the database is away, until cancelled.
+    """`Threads.call_with_retry` in the general threads."""
+    return await GENERAL.call_with_retry(function, *args, **kwargs)
 
-    The function may run more than once, so it must only read, or write all or nothing.
-    """
-    backoff = Backoff(base=0.1, cap=5.0)
-    while True:
-        try:
-            return await call(function, *args, **kwargs)
-        except (OperationalError, InterfaceError) as error:
-            delay = backoff.next_delay()
-            metrics.DATABASE_RETRIES.inc()
-            logs.logger.warning(
-                "The database did not answer %s; again in %.1f s",
-                getattr(function, "__name__", "a call"),
-                delay,
-                extra=logs.fields("database_retry", error=repr(error)),
-            )
-            await asyncio.sleep(delay)
+
+def close() -> None:
+    """End all threads and their connections, as `Threads.close`."""
+    for threads in _ALL:
+        threads.close()
 
 
 async def release() -> None:
@@ -95,20 +153,6 @@ def _call_and_clean_up(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
         raise
 
 
-def _executor() -> ThreadPoolExecutor:
-    global _pool, _connections
-    with _lock:
-        if _pool is None:
-            _connections = []
-            _pool = ThreadPoolExecutor(
-                THREADS,
-                thread_name_prefix="denoise-db",
-                initializer=_register,
-                initargs=(_connections,),
-            )
-        return _pool
-
-
 def _register(opened: list[BaseDatabaseWrapper]) -> None:
     """Add this thread's connections, none of which is open yet."""
     opened.extend(connections.all())
@@ -117,22 +161,6 @@ def _register(opened: list[BaseDatabaseWrapper]) -> None:
 def _close_this_thread() -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:  # open only in tests, which own the transaction
-            connection.close()
-
-
-def close() -> None:
-    """End the threads and their connections. Blocks until running calls have ended. May be
-    repeated; a later `call` starts new threads."""
-    global _pool, _connections
-    with _lock:
-        pool, _pool = _pool, None
-        opened, _connections = _connections, []
-    if pool is None:
-        return
-    pool.shutdown(wait=True)
-    for connection in opened:
-        connection.inc_thread_sharing()  # its own thread has ended
-        with suppress(Error):
             connection.close()
 
 

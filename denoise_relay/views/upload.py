@@ -6,9 +6,12 @@ site's own base template may use `request.user` or anything else that queries th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -26,7 +29,7 @@ from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
-from denoise_relay.jobs import actions, excerpts, validation
+from denoise_relay.jobs import actions, excerpts, form_tokens, validation
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
@@ -59,7 +62,8 @@ class FormResult:
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
     `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
-    chosen, and with `excerpt=1` to try 30 seconds first.
+    chosen, and with `excerpt=1` to try 30 seconds first. With `form_token`, the same form sent
+    again gets the same answer (`jobs.form_tokens`).
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
@@ -92,6 +96,7 @@ class Fields(NamedTuple):
     upload_id: str
     preset: str
     excerpt: bool
+    form_token: str
 
 
 def _fields(request: HttpRequest) -> Fields:
@@ -100,6 +105,7 @@ def _fields(request: HttpRequest) -> Fields:
         upload_id=form.get("upload", ""),
         preset=form.get(PRESET_FIELD, ""),
         excerpt=bool(form.get(EXCERPT_FIELD)),
+        form_token=form.get(form_tokens.FIELD, ""),
     )
 
 
@@ -125,20 +131,37 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields)
         return result
     owner = viewer.logged_in_user
     visitor = "" if owner else viewer.visitor
-    for file in files:
+    ids = await sync_to_async(_job_ids, thread_sensitive=False)(files, viewer, fields)
+    for file, job_id in zip(files, ids, strict=True):
+        submit = partial(
+            actions.asubmit,
+            file,
+            owner=owner,
+            visitor=visitor,
+            job_id=job_id,
+            preset=fields.preset,
+            excerpt=fields.excerpt,
+        )
         try:
-            job = await actions.asubmit(
-                file,
-                owner=owner,
-                visitor=visitor,
-                preset=fields.preset,
-                excerpt=fields.excerpt,
-            )
-            result.jobs.append(job)
+            result.jobs.append(await form_tokens.once(viewer, job_id, submit))
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
             result.rejections.append(Rejection(name=name, code=error.code, message=str(error)))
     return result
+
+
+def _job_ids(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields) -> list[UUID | None]:
+    if not fields.form_token:
+        return [None] * len(files)
+    choices = (fields.preset, str(fields.excerpt))
+    # Not by their places in the form: one that was refused may be left out the next time.
+    seen: Counter[str] = Counter()
+    ids = []
+    for content in map(form_tokens.fingerprint, files):
+        made_from = ("upload", content, str(seen[content]), *choices)
+        ids.append(form_tokens.job_id(viewer, fields.form_token, *made_from))
+        seen[content] += 1
+    return ids
 
 
 def _files(request: HttpRequest) -> Sequence[File[bytes]]:
@@ -186,6 +209,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "refusals": result.rejections,
         "taken": result.jobs,
         "field": FIELD,
+        "form_token": form_tokens.new(),
         "preset_field": PRESET_FIELD,
         "excerpt_field": EXCERPT_FIELD if excerpts.available() else "",
         "presets": presets.choices(),

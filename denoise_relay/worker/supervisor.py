@@ -109,7 +109,7 @@ class Supervisor:
         with contextlib.suppress(DatabaseFailure, TimeoutError):
             # If the database is away, the leases expire.
             async with asyncio.timeout(STOP_SECONDS):
-                await database.call(leases.release, self.owner)
+                await database.LEASES.call(leases.release, self.owner)
         await self._backend.aclose()
         await publisher.wake()
 
@@ -157,7 +157,7 @@ class Supervisor:
         begun = asyncio.get_running_loop().time()
         held = still = set(self._runners)
         if held:
-            still = await database.call(
+            still = await database.LEASES.call(
                 leases.renew, self.owner, held, self._settings.LEASE_SECONDS
             )
         self._renewed = begun
@@ -202,7 +202,9 @@ class Supervisor:
         if free <= 0 or self._stopping:
             return
         seconds, backend = self._settings.LEASE_SECONDS, self._backend.name
-        claimed = await database.call(leases.claim, self.owner, free, seconds, backend=backend)
+        claimed = await database.LEASES.call(
+            leases.claim, self.owner, free, seconds, backend=backend
+        )
         if not self._stopping:  # otherwise `stop` releases them
             for lease in claimed:
                 self._start_runner(lease)

@@ -21,6 +21,7 @@ from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.live import rights
 from denoise_relay.live.feed import Feed
+from denoise_relay.live.recheck import recheck
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.runtime import database
 from tests.db.factories import make_job
@@ -178,7 +179,7 @@ async def test_the_policy_is_asked_for_each_job() -> None:
         assert (await client.frame())["pct"] == 50
 
 
-async def test_a_deleted_job_is_no_longer_there() -> None:
+async def test_a_deleted_job_ends_with_its_last_frame() -> None:
     key, header = await a_key()
     job = await job_of(api_key=key)
     async with opened(job_path(job), [header]) as client:
@@ -186,7 +187,8 @@ async def test_a_deleted_job_is_no_longer_there() -> None:
 
         await Job.objects.filter(pk=job.pk).adelete()
 
-        assert await client.closed() == 4404
+        assert (await client.frame())["stage"] == "error"
+        assert await client.closed() == 1000
 
 
 @pytest.mark.parametrize("contract", [False, True])
@@ -227,7 +229,7 @@ async def test_one_question_for_all_sockets_of_a_viewer(the_feed: Feed, settings
         await same.frame()
         asked.clear()
 
-        await the_feed.recheck.check_now()
+        await recheck().check_now()
 
         assert sorted(job for _, job in asked) == sorted(job.pk for job in jobs)
 
@@ -249,7 +251,7 @@ async def test_sockets_stay_while_nobody_can_be_asked(
         for failure in (gone, broken):
             with monkeypatch.context() as patch:
                 patch.setattr(rights, "refreshed", failure)
-                await the_feed.recheck.check_now()
+                await recheck().check_now()
         assert caplog.text.count("could not be checked") == 2
         await client.say({"ping": 1})
         assert await client.frame() == {"pong": 1}

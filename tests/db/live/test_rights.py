@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.live import rights
+from denoise_relay.live import rights, viewers
 from denoise_relay.live.feed import Feed
 from denoise_relay.live.recheck import recheck
 from denoise_relay.models import ApiKey, Job
@@ -261,11 +261,11 @@ async def test_a_user_whom_the_site_knows_without_a_session() -> None:
     """`scope["user"]` of a middleware of the site's own, such as a token's."""
     user = await User.objects.acreate_user("token's")
     viewer = Viewer(user=user)
-    assert await database.call(rights.refreshed, viewer) == viewer
+    assert await database.call(viewers.refreshed, viewer) == viewer
 
     await User.objects.aupdate(is_active=False)
 
-    now = await database.call(rights.refreshed, viewer)
+    now = await database.call(viewers.refreshed, viewer)
     assert now is not None
     assert now.logged_in_user is None
 
@@ -273,12 +273,12 @@ async def test_a_user_whom_the_site_knows_without_a_session() -> None:
 async def test_a_new_password_ends_the_rights_of_older_sessions() -> None:
     user, browser, _ = await a_user()
     viewer = Viewer(user=user, session_key=browser.cookies["sessionid"].value)
-    assert await database.call(rights.refreshed, viewer) == viewer
+    assert await database.call(viewers.refreshed, viewer) == viewer
 
     user.set_password("new")
     await user.asave()
 
-    now = await database.call(rights.refreshed, viewer)
+    now = await database.call(viewers.refreshed, viewer)
     assert now is not None
     assert now.logged_in_user is None
     # The session is not ended here, where no browser would be told of it.

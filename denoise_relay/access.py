@@ -10,24 +10,20 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.contrib import auth
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
-from denoise_relay.runtime import database
 
 Action = Literal["view", "change", "delete"]
 API_KEY_HEADER = "x-api-key"
@@ -126,25 +122,6 @@ async def viewer_of(request: HttpRequest) -> Viewer:
     return Viewer(user=user, visitor=visitor, api_key=key, session_key=session_key)
 
 
-async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens this WebSocket. `channels.auth.AuthMiddlewareStack` must have filled the scope."""
-    session: SessionBase | None = scope.get("session")
-    header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
-
-    def read() -> Viewer:
-        user, visitor, session_key = scope.get("user") or AnonymousUser(), "", ""
-        if session is not None:
-            # The session is loaded when it is first read, which may query the database.
-            visitor = session.get(SESSION_KEY, "") or derived_visitor(session, user)
-            session_key = session.session_key or ""
-        key = get_api_key(header)
-        return Viewer(user=user, visitor=visitor, api_key=key, session_key=session_key)
-
-    # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
-    # close a dead connection there.
-    return await database.read(read)
-
-
 async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
     """The viewer; an anonymous one gets a visitor token if they have none.
 
@@ -173,28 +150,6 @@ def derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUser
     if user.is_authenticated or not _RANDOM_KEY.fullmatch(key):
         return ""
     return salted_hmac(SESSION_KEY, key, algorithm="sha256").hexdigest()
-
-
-def user_of_session(session: SessionBase) -> AbstractBaseUser | AnonymousUser:
-    """The session's user, found and verified as `django.contrib.auth.get_user` does.
-
-    That function may also end the session or give it another key, which no browser would be told
-    of here. Raises Django's database errors.
-    """
-    try:
-        user_id = auth.get_user_model()._meta.pk.to_python(session[auth.SESSION_KEY])
-        backend = session[auth.BACKEND_SESSION_KEY]
-    except KeyError:
-        return AnonymousUser()
-    if backend not in settings.AUTHENTICATION_BACKENDS:
-        return AnonymousUser()
-    user = auth.load_backend(backend).get_user(user_id)
-    if user is not None and hasattr(user, "get_session_auth_hash"):
-        known = session.get(auth.HASH_SESSION_KEY) or ""
-        hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
-        if not any(constant_time_compare(known, each) for each in hashes):
-            return AnonymousUser()
-    return user or AnonymousUser()
 
 
 def upload_owner(viewer: Viewer) -> str:

@@ -24,7 +24,6 @@ from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
-from denoise_relay.live.recheck import Recheck
 from denoise_relay.live.watched import WatchedJob
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
@@ -50,7 +49,6 @@ class Feed:
         self._some_stale = asyncio.Event()
         #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
-        self.recheck = Recheck()
         self._tasks = SupervisedTasks()
         self._subscription = Subscription("denoise-feed", self._on_message, self._gap.set)
         self._detach: Callable[[], None] | None = None
@@ -67,7 +65,6 @@ class Feed:
         self._detach = publisher.attach_feed(self.deliver)
         self._tasks.start("denoise-feed-check", self._check_positions)
         self._tasks.start("denoise-feed-catch-up", self._catch_up)
-        self._tasks.start("denoise-feed-recheck", self.recheck.run)
         self._subscription.start()
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Protocol
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from django.db import Error as DatabaseFailure
 
@@ -18,6 +19,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.conf import relay_settings
 from denoise_relay.live import rights
 from denoise_relay.runtime import database, logs
+from denoise_relay.runtime.background import spawn
 
 #: Viewers in one call of a database thread, for which other viewers wait.
 VIEWERS_AT_A_TIME = 50
@@ -40,30 +42,30 @@ class Watching(Protocol):
 
 
 class Recheck:
-    """One per feed."""
+    """One per process and event loop: get it with `recheck()`."""
 
     def __init__(self) -> None:
         self._watching: set[Watching] = set()
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, watching: Watching) -> None:
         """Ask about this socket or stream from now on. May be repeated."""
         self._watching.add(watching)
+        if self._task is None:
+            self._task = spawn(self._run(), "denoise-recheck")
 
     def discard(self, watching: Watching) -> None:
         """Ask no more. May be repeated."""
         self._watching.discard(watching)
-
-    async def run(self) -> None:
-        """Check periodically, until cancelled."""
-        while True:
-            await asyncio.sleep(relay_settings().POSITION_CHECK_SECONDS)
-            await self.check_now()
+        if not self._watching and self._task is not None:
+            self._task.cancel()
+            self._task = None
 
     async def check_now(self) -> None:
         """Ask for all viewers. After a database error the rest is asked the next time."""
         by_viewer: dict[Viewer, list[Watching]] = defaultdict(list)
         for watching in self._watching:
-            if watching.viewer is not None and watching.watched():
+            if watching.viewer is not None:
                 by_viewer[watching.viewer].append(watching)
         viewers = list(by_viewer)
         for start in range(0, len(viewers), VIEWERS_AT_A_TIME):
@@ -74,11 +76,7 @@ class Recheck:
             try:
                 answers = await database.POLICIES.read(rights.still_visible, questions)
             except DatabaseFailure as error:
-                logs.logger.warning(
-                    "The rights of viewers could not be checked: %s",
-                    type(error).__name__,
-                    extra=logs.fields("rights_check_failed", error=repr(error)),
-                )
+                _log_failure(error)
                 return
             for (viewer, asked), visible in zip(questions, answers, strict=True):
                 for watching in by_viewer[viewer]:
@@ -87,3 +85,27 @@ class Recheck:
                     else:
                         # Only what was asked: a job that is watched since then was asked for then.
                         watching.lose(asked.difference(visible))
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(relay_settings().POSITION_CHECK_SECONDS)
+            try:
+                await self.check_now()
+            except Exception as error:  # noqa: BLE001 - the next check must come, whatever this was
+                _log_failure(error)
+
+
+def _log_failure(error: Exception) -> None:
+    logs.logger.warning(
+        "The rights of viewers could not be checked: %s",
+        type(error).__name__,
+        extra=logs.fields("rights_check_failed", error=repr(error)),
+    )
+
+
+_rechecks: WeakKeyDictionary[asyncio.AbstractEventLoop, Recheck] = WeakKeyDictionary()
+
+
+def recheck() -> Recheck:
+    """Return the running loop's; it runs while somebody watches."""
+    return _rechecks.setdefault(asyncio.get_running_loop(), Recheck())

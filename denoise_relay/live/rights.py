@@ -1,50 +1,24 @@
 """What a viewer who came a while ago may still see: asked again, of the database and the policy.
 
-A socket or stream stays open for minutes or hours. Meanwhile keys are revoked, people log out,
-users are deactivated, and a site's policy changes its mind. All functions here block.
+All functions here block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from importlib import import_module
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib import auth
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.contrib.sessions.backends.base import SessionBase
 from django.db import Error as DatabaseFailure
 from django.db import router
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.models import ApiKey, Job
+from denoise_relay.live.viewers import refreshed
+from denoise_relay.models import Job
 from denoise_relay.runtime import logs
 
 #: Jobs in one query.
 JOBS_AT_A_TIME = 500
-
-
-def refreshed(viewer: Viewer) -> Viewer | None:
-    """The viewer as they are now: without a key that was revoked, or a user who is inactive.
-
-    None when their session has ended, by a logout, a login or a new password in another tab:
-    whoever comes again then shows the cookie that they have now. Raises Django's database errors.
-    """
-    user, visitor = viewer.user, viewer.visitor
-    session: SessionBase | None = None
-    if viewer.session_key:
-        session = import_module(settings.SESSION_ENGINE).SessionStore(viewer.session_key)
-        visitor = session.get(access.SESSION_KEY, "")
-        if not session.session_key:
-            return None
-    if user.is_authenticated:
-        user = _user_now(user, session)
-    if session is not None:
-        visitor = visitor or access.derived_visitor(session, user)
-    return replace(viewer, user=user, visitor=visitor, api_key=_key_now(viewer.api_key))
 
 
 def visible_jobs(viewer: Viewer, ids: Collection[UUID]) -> dict[UUID, Job] | None:
@@ -64,8 +38,9 @@ def still_visible(
 ) -> list[Collection[UUID] | None]:
     """`visible_jobs` for several viewers, with one query for the jobs of all of them.
 
-    Where a policy or a session store fails, the viewer keeps what they have until the next
-    check: an outage must not close all sockets. Raises Django's database errors.
+    A job that exists no more stays: its viewers are sent a last frame (`gone`). Where a policy
+    or a session store fails, the viewer keeps what they have until the next check: an outage
+    must not close all sockets. Raises Django's database errors.
     """
     jobs = _jobs({job_id for _, ids in questions for job_id in ids})
     return [_still_visible(viewer, ids, jobs) for viewer, ids in questions]
@@ -98,20 +73,3 @@ def _jobs(ids: Collection[UUID]) -> dict[UUID, Job]:
     for start in range(0, len(wanted), JOBS_AT_A_TIME):
         found |= query.in_bulk(wanted[start : start + JOBS_AT_A_TIME])
     return found
-
-
-def _user_now(
-    user: AbstractBaseUser, session: SessionBase | None
-) -> AbstractBaseUser | AnonymousUser:
-    if session is not None and session.get(auth.SESSION_KEY) == user._meta.pk.value_to_string(user):
-        return access.user_of_session(session)
-    # A user whom the site knows by something else than the session.
-    found = type(user)._default_manager.filter(pk=user.pk).first()
-    return found if found is not None and found.is_active else AnonymousUser()
-
-
-def _key_now(key: ApiKey | None) -> ApiKey | None:
-    if key is None:
-        return None
-    found = ApiKey.objects.select_related("user").filter(pk=key.pk).first()
-    return access.usable(found)

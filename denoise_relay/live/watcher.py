@@ -12,6 +12,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.frames import Frame
 from denoise_relay.live.feed import Feed, feed
 from denoise_relay.live.mailbox import Mailbox
+from denoise_relay.live.recheck import recheck
 
 
 class Watcher:
@@ -57,7 +58,8 @@ class Watcher:
         """
         self._feed = self._get_feed()
         self._feed.watch(job, self.mailbox)
-        self._feed.recheck.add(self)
+        if self.viewer is not None:
+            recheck().add(self)
         self._sent[job] = after or 0
         self._replaying.add(job)
         return self._replay(job, after)
@@ -76,7 +78,7 @@ class Watcher:
             self._replaying.discard(job)
             self._feed.unwatch(job, self.mailbox)
             if not self._sent:
-                self._feed.recheck.discard(self)
+                recheck().discard(self)
 
     def close(self) -> None:
         """Stop watching all jobs. May be repeated."""

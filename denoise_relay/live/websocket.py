@@ -17,12 +17,12 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseFailure
 
-from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.frames import Frame, to_json
 from denoise_relay.live import shutdown
 from denoise_relay.live.origin import same_origin
 from denoise_relay.live.shutdown import CloseCode
+from denoise_relay.live.viewers import viewer_of_scope
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
 from denoise_relay.runtime import logs
@@ -124,7 +124,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         if not same_origin(self.scope):
             await self.close(code=CloseCode.FORBIDDEN_ORIGIN)
             return
-        self.viewer = self.watcher.viewer = await access.viewer_of_scope(self.scope)
+        self.viewer = self.watcher.viewer = await viewer_of_scope(self.scope)
         await self.on_connected()
 
     async def _receive(self, message: dict[str, Any]) -> None:

@@ -19,8 +19,9 @@ from pytest_django import Settings
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.live import rights
+from denoise_relay.live import rights, viewers
 from denoise_relay.live.feed import Feed
+from denoise_relay.live.recheck import recheck
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.runtime import database
 from tests.db.factories import make_job
@@ -178,6 +179,18 @@ async def test_the_policy_is_asked_for_each_job() -> None:
         assert (await client.frame())["pct"] == 50
 
 
+async def test_a_deleted_job_ends_with_its_last_frame() -> None:
+    key, header = await a_key()
+    job = await job_of(api_key=key)
+    async with opened(job_path(job), [header]) as client:
+        await client.frame()
+
+        await Job.objects.filter(pk=job.pk).adelete()
+
+        assert (await client.frame())["stage"] == "error"
+        assert await client.closed() == 1000
+
+
 @pytest.mark.parametrize("contract", [False, True])
 async def test_a_stream_ends_with_the_right(contract: bool, the_feed: Feed) -> None:
     key, (_, secret) = await a_key()
@@ -216,7 +229,7 @@ async def test_one_question_for_all_sockets_of_a_viewer(the_feed: Feed, settings
         await same.frame()
         asked.clear()
 
-        await the_feed.recheck.check_now()
+        await recheck().check_now()
 
         assert sorted(job for _, job in asked) == sorted(job.pk for job in jobs)
 
@@ -238,7 +251,7 @@ async def test_sockets_stay_while_nobody_can_be_asked(
         for failure in (gone, broken):
             with monkeypatch.context() as patch:
                 patch.setattr(rights, "refreshed", failure)
-                await the_feed.recheck.check_now()
+                await recheck().check_now()
         assert caplog.text.count("could not be checked") == 2
         await client.say({"ping": 1})
         assert await client.frame() == {"pong": 1}
@@ -248,11 +261,11 @@ async def test_a_user_whom_the_site_knows_without_a_session() -> None:
     """`scope["user"]` of a middleware of the site's own, such as a token's."""
     user = await User.objects.acreate_user("token's")
     viewer = Viewer(user=user)
-    assert await database.call(rights.refreshed, viewer) == viewer
+    assert await database.call(viewers.refreshed, viewer) == viewer
 
     await User.objects.aupdate(is_active=False)
 
-    now = await database.call(rights.refreshed, viewer)
+    now = await database.call(viewers.refreshed, viewer)
     assert now is not None
     assert now.logged_in_user is None
 
@@ -260,12 +273,12 @@ async def test_a_user_whom_the_site_knows_without_a_session() -> None:
 async def test_a_new_password_ends_the_rights_of_older_sessions() -> None:
     user, browser, _ = await a_user()
     viewer = Viewer(user=user, session_key=browser.cookies["sessionid"].value)
-    assert await database.call(rights.refreshed, viewer) == viewer
+    assert await database.call(viewers.refreshed, viewer) == viewer
 
     user.set_password("new")
     await user.asave()
 
-    now = await database.call(rights.refreshed, viewer)
+    now = await database.call(viewers.refreshed, viewer)
     assert now is not None
     assert now.logged_in_user is None
     # The session is not ended here, where no browser would be told of it.

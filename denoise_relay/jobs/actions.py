@@ -195,7 +195,10 @@ def denoise_whole(job: Job) -> Job:
     with write_transaction() as alias:
         # All that could make the same job are locked, retries of the excerpt too, so that of two
         # requests at a time the second finds the job of the first.
-        makers = Job.objects.using(alias).select_for_update().filter(whole=whole).order_by("pk")
+        # (`no_key`: a retry that refers to one of them must not wait, because it may hold the
+        # lock of `turns.serialize`.)
+        same = Job.objects.using(alias).filter(whole=whole)
+        makers = same.select_for_update(no_key=True).order_by("pk")
         if job.pk not in [maker.pk for maker in makers]:
             raise IntegrityError("the job has been deleted")
         made = Job.objects.using(alias).filter(original=whole)

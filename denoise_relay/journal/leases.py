@@ -20,6 +20,9 @@ from denoise_relay.models import Job
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
+#: The order in which waiting jobs are claimed: the submitters in turn (`jobs.turns`).
+CLAIM_ORDER = ("turn", "created_at", "id")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lease:
@@ -30,10 +33,10 @@ class Lease:
 
 
 def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[Lease]:
-    """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`, and note the
-    name of the backend that will do them."""
+    """Lease up to `limit` jobs that nobody runs, for `seconds`, and note the name of the backend
+    that will do them. Their submitters take turns; of one submitter, the oldest come first."""
     with write_transaction() as alias:
-        waiting = free(alias).order_by("created_at", "id")
+        waiting = free(alias).order_by(*CLAIM_ORDER)
         if connections[alias].features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True)
         leases = []

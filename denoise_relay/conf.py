@@ -90,7 +90,7 @@ class RelaySettings:
     ACCESS_POLICY: str = "denoise_relay.access.default_policy"
     #: What becomes of the jobs of a user who is deleted: `keep` (staff still see them) or `delete`.
     ON_USER_DELETE: str = "keep"
-    #: Days after which `denoise_prune` deletes ended jobs; 0 keeps them.
+    #: Days after which a supervisor, or `denoise_prune`, deletes ended jobs; 0 keeps them.
     RETENTION_DAYS: int = 0
     #: How often one process asks the journal whether its viewers missed something.
     POSITION_CHECK_SECONDS: float = 10.0

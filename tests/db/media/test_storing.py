@@ -20,9 +20,8 @@ def test_a_result_is_renamed_and_may_be_stored_again() -> None:
     with workspace.new_folder(RelaySettings()) as folder:
         result = Path(folder) / "result.flac"
         result.write_bytes(b"clean")
-        first, second = (
-            Path(media_storage().path(storage.store_result(Job(), result))) for _ in "12"
-        )
+        names = [storage.store_result(Job(), result) for _ in range(2)]
+        first, second = (Path(media_storage().path(name)) for name in names)
         assert first != second
         assert {path.stat().st_ino for path in (result, first, second)} == {result.stat().st_ino}
         assert [path.name for path in Path(folder).iterdir()] == ["result.flac"]

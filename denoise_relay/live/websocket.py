@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.core.handlers.asgi import get_script_prefix
 from django.db import Error as DatabaseFailure
 
 from denoise_relay import access
@@ -23,6 +24,7 @@ from denoise_relay.live import shutdown
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
+from denoise_relay.presentation import frame_text
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.background import spawn
 
@@ -181,7 +183,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
                 await self.close(code=CloseCode.BROKEN)
 
     async def _send_frame(self, frame: Frame) -> None:
-        await self.send(text_data=frame.text)
+        await self.send(text_data=frame_text(frame, get_script_prefix(self.scope)))
         if frame.terminal:
             await self.on_finished()
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from denoise_relay.jobs.actions import asubmit, submit
+    from denoise_relay.jobs.deletion import adelete, delete
 
 __version__ = "0.1.0"
-__all__ = ["asubmit", "submit"]
+__all__ = ["adelete", "asubmit", "delete", "submit"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `submit` and `asubmit` at first use: they need Django's apps to be ready."""
+    """Load the functions at first use: they need Django's apps to be ready."""
     if name in __all__:
-        from denoise_relay.jobs import actions
+        from denoise_relay.jobs import actions, deletion
 
-        return getattr(actions, name)
+        return getattr(deletion if name.endswith("delete") else actions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

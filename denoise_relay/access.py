@@ -8,34 +8,31 @@ replace `default_policy` through `DENOISE_RELAY["ACCESS_POLICY"]`.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from io import BytesIO
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from typing import Literal
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.core.exceptions import DisallowedHost
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
-from django.utils.http import is_same_domain
+from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
-from denoise_relay.runtime import database
 
-Action = Literal["view", "change"]
+Action = Literal["view", "change", "delete"]
 API_KEY_HEADER = "x-api-key"
 #: Session entry that holds the token of an anonymous visitor. The session's own key would not
 #: do: Django changes it at login, and a visitor keeps their jobs after that.
 SESSION_KEY = "denoise_relay_visitor"
+# Session keys as Django makes them. A session that is kept in a cookie has its content as its
+# key, which two people may share.
+_RANDOM_KEY = re.compile(r"[a-z0-9]{32,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,8 @@ class Viewer:
     #: Token of this session's anonymous visitor, kept after login; "" when there is none.
     visitor: str = ""
     api_key: ApiKey | None = None
+    #: Key of the session that said so, to ask it again; "" when there is none.
+    session_key: str = field(default="", repr=False)
 
     @property
     def logged_in_user(self) -> AbstractBaseUser | None:
@@ -55,7 +54,8 @@ class Viewer:
 
 def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
     """Allow the owner, the anonymous visitor or API key that submitted the job, the owner's API
-    keys, and staff with the model permission of the action (`view_job` or `change_job`)."""
+    keys, and staff with the model permission of the action (`view_job`, `change_job`,
+    `delete_job`)."""
     user = viewer.user
     if user.is_authenticated and job.owner_id is not None and job.owner_id == user.pk:
         return True
@@ -72,8 +72,14 @@ def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
 
 
 def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
-    """Whether the site's policy allows this."""
+    """Whether the site's policy allows this.
+
+    To delete a job, one must also be allowed to change it: a policy that was written before there
+    was `delete` may say yes to every action that it does not know.
+    """
     policy = import_string(relay_settings().ACCESS_POLICY)
+    if action == "delete" and not policy(viewer, job, "change"):
+        return False
     return bool(policy(viewer, job, action))
 
 
@@ -107,40 +113,43 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
 async def viewer_of(request: HttpRequest) -> Viewer:
     """Who sends this HTTP request. Creates no session and no visitor."""
     user = await request.auser() if hasattr(request, "auser") else AnonymousUser()
-    visitor = await request.session.aget(SESSION_KEY, "") if hasattr(request, "session") else ""
+    visitor = session_key = ""
+    if hasattr(request, "session"):
+        visitor = await request.session.aget(SESSION_KEY, "")
+        visitor = visitor or derived_visitor(request.session, user)
+        session_key = request.session.session_key or ""
     key = await aget_api_key(request.headers.get(API_KEY_HEADER, ""))
-    return Viewer(user=user, visitor=visitor, api_key=key)
-
-
-async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens this WebSocket. `channels.auth.AuthMiddlewareStack` must have filled the scope."""
-    session: SessionBase | None = scope.get("session")
-    header = dict(scope.get("headers", ())).get(API_KEY_HEADER.encode(), b"").decode("latin-1")
-
-    def read() -> Viewer:
-        # The session is loaded when it is first read, which may query the database.
-        return Viewer(
-            user=scope.get("user") or AnonymousUser(),
-            visitor=session.get(SESSION_KEY, "") if session else "",
-            api_key=get_api_key(header),
-        )
-
-    # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
-    # close a dead connection there.
-    return await database.read(read)
+    return Viewer(user=user, visitor=visitor, api_key=key, session_key=session_key)
 
 
 async def with_visitor(request: HttpRequest, viewer: Viewer) -> Viewer:
     """The viewer; an anonymous one gets a visitor token if they have none.
 
-    A new token is stored in the session, so the response sets a session cookie. Call this only
-    when the viewer sends a file.
+    A new token is stored in the session, so the response sets a session cookie. Call this when
+    the upload page is served, so that files which are sent at once belong to one visitor, and
+    again when a file comes in, for clients that did not load the page.
     """
-    if viewer.logged_in_user or viewer.visitor:
+    session = request.session
+    if viewer.logged_in_user or await session.aget(SESSION_KEY, ""):
         return viewer
-    token = secrets.token_urlsafe(32)
-    await request.session.aset(SESSION_KEY, token)
+    if not session.session_key:
+        await session.acreate()
+    token = derived_visitor(session, viewer.user) or secrets.token_urlsafe(32)
+    await session.aset(SESSION_KEY, token)
     return replace(viewer, visitor=token)
+
+
+def derived_visitor(session: SessionBase, user: AbstractBaseUser | AnonymousUser) -> str:
+    """The token of an anonymous session that stores none yet; "" if there can be none.
+
+    Several first uploads at once find no token in their session, and another request may save an
+    older state of the session over it. Made from the session's key, it is the same each time. The
+    session must have been read: then a key that the client made up is gone.
+    """
+    key = session.session_key or ""
+    if user.is_authenticated or not _RANDOM_KEY.fullmatch(key):
+        return ""
+    return salted_hmac(SESSION_KEY, key, algorithm="sha256").hexdigest()
 
 
 def upload_owner(viewer: Viewer) -> str:
@@ -163,8 +172,14 @@ def get_api_key(secret: str) -> ApiKey | None:
     if not secret:
         return None
     query = ApiKey.objects.select_related("user")
-    key = query.filter(digest=digest(secret), revoked_at=None).first()
-    return key if key is not None and (key.user is None or key.user.is_active) else None
+    return usable(query.filter(digest=digest(secret)).first())
+
+
+def usable(key: ApiKey | None) -> ApiKey | None:
+    """The key, or None when it is revoked, or of a user who is inactive."""
+    if key is None or key.revoked_at is not None:
+        return None
+    return key if key.user is None or key.user.is_active else None
 
 
 async def aget_api_key(secret: str) -> ApiKey | None:
@@ -177,38 +192,3 @@ def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:
     secret = f"dr_{secrets.token_urlsafe(32)}"
     ApiKey.objects.create(name=name, user=user, digest=digest(secret))  # type: ignore[misc]
     return secret
-
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def same_origin(scope: Mapping[str, Any]) -> bool:
-    """True when the `Origin` header names this host and port, or one of `CSRF_TRUSTED_ORIGINS`.
-
-    A client without the header is no browser, so no page can have made it send a cookie.
-    Channels' own validator ignores the port and refuses clients without the header.
-    """
-    headers = dict(scope.get("headers", ()))
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if not origin:
-        return True
-    try:
-        # Django's request respects ALLOWED_HOSTS and USE_X_FORWARDED_HOST.
-        host = ASGIRequest({**scope, "method": "GET"}, BytesIO()).get_host()
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-        here = urlsplit(f"//{host}")
-        if parts.hostname == here.hostname and port == (
-            here.port or _DEFAULT_PORTS.get(parts.scheme)
-        ):
-            return parts.scheme in _DEFAULT_PORTS
-    except (DisallowedHost, ValueError):
-        return False
-    return any(
-        _trusts(pattern, parts.scheme, parts.netloc) for pattern in settings.CSRF_TRUSTED_ORIGINS
-    )
-
-
-def _trusts(pattern: str, scheme: str, netloc: str) -> bool:
-    trusted = urlsplit(pattern.replace("*", "", 1))
-    return trusted.scheme == scheme and is_same_domain(netloc, trusted.netloc)

@@ -12,5 +12,15 @@ class DenoiseRelayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.contrib.auth import get_user_model
+        from django.db.models.signals import pre_delete
+
         # Importing registers the system checks.
         from denoise_relay import checks  # noqa: F401
+        from denoise_relay.jobs import deletion
+
+        pre_delete.connect(
+            deletion.on_user_delete,
+            sender=get_user_model(),
+            dispatch_uid="denoise_relay.on_user_delete",
+        )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import SessionMiddlewareStack
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
@@ -31,7 +31,9 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
     router = ProtocolTypeRouter(
         {
             "http": django_application,
-            "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+            # Not AuthMiddlewareStack: it queries the database before a socket is accepted, and
+            # while that is away each browser would see an error that says nothing.
+            "websocket": SessionMiddlewareStack(URLRouter(websocket_urlpatterns)),
         }
     )
     if daphne.serving():

@@ -66,6 +66,8 @@ class RelaySettings:
     #: Folder of uploads that arrive in parts; empty: beside the recordings, or the system's
     #: temporary folder where the storage is remote. Web processes must share it.
     UPLOAD_DIR: str = ""
+    #: Folder of results until they are stored; empty: as for UPLOAD_DIR. Each worker's own.
+    WORK_DIR: str = ""
     #: Largest part of a resumable upload, which is what it costs the server's memory.
     UPLOAD_PART_BYTES: int = 8 * 1024 * 1024
     #: How long an upload may take, from its announcement to its end.
@@ -86,7 +88,9 @@ class RelaySettings:
     ALLOWED_RESULT_HOSTS: tuple[str, ...] = ()
     #: Dotted path of `policy(viewer, job, action) -> bool`.
     ACCESS_POLICY: str = "denoise_relay.access.default_policy"
-    #: Days after which `denoise_prune` deletes ended jobs; 0 keeps them.
+    #: What becomes of the jobs of a user who is deleted: `keep` (staff still see them) or `delete`.
+    ON_USER_DELETE: str = "keep"
+    #: Days after which a supervisor, or `denoise_prune`, deletes ended jobs; 0 keeps them.
     RETENTION_DAYS: int = 0
     #: How often one process asks the journal whether its viewers missed something.
     POSITION_CHECK_SECONDS: float = 10.0
@@ -97,7 +101,11 @@ class RelaySettings:
 
 
 _FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
-_CHOICES = {"WORKER": ("embedded", "external"), "ON_LOST_SUBMISSION": ("resubmit", "fail")}
+_CHOICES = {
+    "WORKER": ("embedded", "external"),
+    "ON_LOST_SUBMISSION": ("resubmit", "fail"),
+    "ON_USER_DELETE": ("keep", "delete"),
+}
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
 _MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
 #: Largest integer up to which a float represents every integer exactly; no database column holds

@@ -56,3 +56,14 @@ def extension_of(file_name: str) -> str:
     """Lower-case, without the dot; "" when the name has none."""
     _stem, dot, suffix = file_name.rpartition(".")
     return suffix.lower() if dot else ""
+
+
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a text of any kind (HTML, JSON…).
+
+    Some hundred bytes are needed: every format of recordings has zeros or other controls there.
+    """
+    return bool(head) and not any(byte in _CONTROLS for byte in head)

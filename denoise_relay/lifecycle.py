@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from uuid import UUID
 
 from denoise_relay.exceptions import IllegalTransition
 
@@ -40,6 +41,14 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 TERMINAL: frozenset[Status] = frozenset(s for s, onward in TRANSITIONS.items() if not onward)
 ACTIVE: frozenset[Status] = frozenset(TRANSITIONS) - TERMINAL
+
+
+def is_fetchable(job: UUID, upstream_id: str) -> bool:
+    """Whether the backend can be asked again for the work of a job that ended without a result.
+
+    A job in parts has its own id as `upstream_id`, and the local engine keeps nothing.
+    """
+    return upstream_id not in ("", str(job))
 
 
 def advance(current: Status, target: Status) -> Status:

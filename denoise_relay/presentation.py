@@ -41,6 +41,8 @@ class JobLinks:
     download: str
     cancel: str
     retry: str
+    #: The question whether to delete it, and where its answer goes.
+    delete: str
     #: Denoises the whole recording; "" unless this job is for an excerpt.
     whole: str
 
@@ -61,6 +63,7 @@ def links_of(job: Job) -> JobLinks:
         download=f"{path('audio', 'denoised')}?download=1",
         cancel=path("cancel"),
         retry=path("retry"),
+        delete=path("delete"),
         whole=path("whole") if job.whole else "",
     )
 

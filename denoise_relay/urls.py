@@ -20,6 +20,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
     path("jobs/<uuid:job_id>/whole/", jobs.whole, name="whole"),
+    path("jobs/<uuid:job_id>/delete/", jobs.delete, name="delete"),
     path("comparisons/<uuid:comparison_id>/", comparison.overview, name="comparison"),
     path(
         "comparisons/<uuid:comparison_id>/results/", comparison.results, name="comparison_results"

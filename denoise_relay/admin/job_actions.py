@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import actions
+from denoise_relay.jobs import actions, fetching
 from denoise_relay.lifecycle import TERMINAL
 from denoise_relay.models import Job
 
@@ -106,7 +106,13 @@ class JobActions(JobBase):
             )
             return route
 
-        return [button("retry"), button("cancel"), button("whole"), *super().get_urls()]
+        return [
+            button("retry"),
+            button("cancel"),
+            button("whole"),
+            button("fetch"),
+            *super().get_urls(),
+        ]
 
     def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = self._job_to_control(request, job_id)
@@ -130,6 +136,16 @@ class JobActions(JobBase):
             raise Http404 from error
         self.log_change(request, job, f"The whole of it is {whole.pk}.")
         return self._page_of(whole.pk)
+
+    def fetch_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """Fetch the result that the backend may have, as a new job, and show that."""
+        job = self._job_to_control(request, job_id)
+        try:
+            fetched = fetching.fetch_again(job)
+        except (ValueError, IntegrityError) as error:
+            raise Http404 from error
+        self.log_change(request, job, f"Its result is fetched again as {fetched.pk}.")
+        return self._page_of(fetched.pk)
 
     def _job_to_control(self, request: HttpRequest, job_id: UUID) -> Job:
         if not self.has_control_permission(request):

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from denoise_relay import access
-from denoise_relay.access import Viewer
+from denoise_relay.access import Action, Viewer
 from denoise_relay.api import errors
 from denoise_relay.models import ApiKey, Job
 
@@ -56,10 +56,11 @@ def viewer_of_key(key: ApiKey) -> Viewer:
     return Viewer(user=AnonymousUser(), api_key=key)
 
 
-async def job_of_key(key: ApiKey, job_id: str) -> Job:
-    """A job that this key may see; the same `Http404` for other, unknown and malformed ids."""
+async def job_of_key(key: ApiKey, job_id: str, action: Action = "view") -> Job:
+    """A job that this key may see, or else change or delete; the same `Http404` for other, unknown
+    and malformed ids."""
     try:
         found = UUID(job_id)
     except ValueError:
         raise Http404("No such job.") from None
-    return await access.aget_job(viewer_of_key(key), found)
+    return await access.aget_job(viewer_of_key(key), found, action)

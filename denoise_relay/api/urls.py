@@ -11,6 +11,7 @@ app_name = "denoise_relay_api"
 # `str`, not `uuid`: the 404 for a malformed id must have the contract's JSON, too.
 urlpatterns = [
     path("denoise", views.denoise, name="denoise"),
+    path("denoise/<str:job_id>", views.job, name="job"),
     path("denoise/<str:job_id>/progress", views.progress, name="progress"),
     path("denoise/<str:job_id>/whole", views.whole, name="whole"),
     path("denoise/<str:job_id>/audio/<str:kind>", views.audio, name="audio"),

@@ -23,7 +23,7 @@ from denoise_relay.api import errors, history, signed_urls
 from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
-from denoise_relay.jobs import actions
+from denoise_relay.jobs import actions, deletion
 from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
 from denoise_relay.models import ApiKey, Job
@@ -49,7 +49,15 @@ async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpRespon
     """A job's live progress as SSE. The stream closes after the event that ends the job."""
     job = await job_of_key(key, job_id)
     encode = _contract_encoder(signed_urls.link_builder(request))
-    return await sse_response(job.pk, None, encode)
+    return await sse_response(job.pk, None, encode, viewer_of_key(key))
+
+
+@require_api_key("DELETE")
+async def job(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBase:
+    """An extension: delete a job and its recordings. 204; 404 when there is no such job, as after
+    an earlier request."""
+    await deletion.adelete(await job_of_key(key, job_id, "delete"))
+    return HttpResponse(status=204)
 
 
 @require_api_key("POST")

@@ -46,7 +46,8 @@ class Assignment:
     #: Lower-case, no dot: `wav`, `mp4`…
     extension: str
     size_bytes: int
-    #: Submissions begun so far. Not 0 and no `upstream_id`: the last one's outcome is unknown.
+    #: Submissions begun so far, without those that were surely not taken. Not 0 and no
+    #: `upstream_id`: their outcomes are unknown.
     attempt: int
     #: When the last submission began (its intent was committed).
     submitted_at: datetime | None
@@ -80,6 +81,10 @@ class Run(Protocol):
     async def submitting(self) -> int:
         """Commit the intent to submit, as a new attempt, and return its number (1, 2…).
         Returns after the commit: only then may the first byte leave (architecture, rule 6)."""
+
+    async def not_taken(self) -> None:
+        """Commit that the last submission surely made no job, once that is certain: its number is
+        free again, and a later runner need not search for it."""
 
     async def accepted(self, upstream_id: str) -> None:
         """Commit that the work has been taken; a later runner finds it in the assignment."""

@@ -7,24 +7,23 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
-from django.db import IntegrityError, transaction
-from django.utils import translation
+from django.db import IntegrityError, router, transaction
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
 from denoise_relay.formats import VIDEO, extension_of
-from denoise_relay.jobs import excerpts, queue_positions, validation
+from denoise_relay.jobs import excerpts, validation
+from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
-from denoise_relay.lifecycle import Status
+from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job, media_name, media_storage
+from denoise_relay.models import ApiKey, Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -33,7 +32,7 @@ from denoise_relay.runtime.database import write_transaction
 SIGNAL_LEASE_SECONDS = 60.0
 #: What a retry takes from its job, besides the files and the preset.
 _OWNERSHIP = ("owner", "visitor", "api_key")
-_COPIED = (
+COPIED = (
     *_OWNERSHIP,
     "file_name",
     "size_bytes",
@@ -93,7 +92,7 @@ def _store(
 ) -> Job:
     file.seek(0)
     # Stored before the row is inserted, so that no row names a file that does not exist.
-    stored = [media_storage().save(media_name(job, validated.name), file)]
+    stored = [storage.store(job, validated.name, file)]
     metrics.UPLOAD_BYTES.inc(validated.size_bytes)
     try:
         if cut is None:
@@ -105,33 +104,19 @@ def _store(
         else:
             job.file_name = excerpts.excerpt_name(validated.name)
             with cut.path.open("rb") as content:
-                name = media_name(job, job.file_name)
-                stored.append(media_storage().save(name, File(content)))
+                stored.append(storage.store(job, job.file_name, File(content)))
             job.whole.name, job.original.name = stored
             job.size_bytes = cut.path.stat().st_size
             job.duration_seconds = cut.duration_seconds
             job.excerpt_start_seconds = cut.start_seconds
             job.whole_name = validated.name
             job.whole_duration_seconds = validated.duration_seconds
-        return _enqueue(job)
-    except Exception:
-        for name in stored:
-            storage.discard(name)
+        return enqueue(job)
+    except Exception as error:
+        if certainly_absent(job, error):
+            for name in stored:
+                storage.discard(name)
         raise
-
-
-def _enqueue(job: Job) -> Job:
-    """Insert the job with its first event; publish the event once it is committed."""
-    with write_transaction() as alias, _journal_language():
-        job.ahead = queue_positions.waiting()
-        job.save(using=alias, force_insert=True)
-        fact = Fact(message=queue_positions.message(job.ahead))
-        (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])
-        if outcome.event is not None:
-            job.seq, job.message = outcome.event.seq, outcome.event.message
-        events = [outcome.event] if outcome.event else []
-        transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
-    return job
 
 
 def cancel(job: Job) -> bool:
@@ -140,7 +125,7 @@ def cancel(job: Job) -> bool:
     The contract has no request to cancel upstream: we stop following the job and ignore
     what the upstream reports later.
     """
-    with write_transaction() as alias, _journal_language():
+    with write_transaction() as alias, journal_language():
         locked = Job.objects.using(alias).select_for_update().filter(pk=job.pk).first()
         if locked is None or locked.ended:
             return False
@@ -150,6 +135,8 @@ def cancel(job: Job) -> bool:
             fact=Fact(stage=Stage.ERROR, message=_("Canceled.")),
             changes={
                 "status": Status.CANCELED,
+                # The upstream goes on, so its result can be fetched later.
+                "fetchable": is_fetchable(locked.pk, locked.upstream_id),
                 # Fences off the runner, which notices at its next write or lease renewal.
                 "epoch": locked.epoch + 1,
                 "lease_owner": "",
@@ -158,6 +145,8 @@ def cancel(job: Job) -> bool:
             },
         )
         events = [o.event for o in append_entries([entry]) if o.event]
+        # Now, because the same transaction may go on to delete it.
+        locked.refresh_from_db(using=alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
         transaction.on_commit(partial(_tell_receivers, locked), using=alias, robust=True)
     return True
@@ -165,17 +154,12 @@ def cancel(job: Job) -> bool:
 
 def _tell_receivers(job: Job) -> None:
     """Send the signal of a job that was canceled here. A supervisor does it if this process dies
-    on the way, or the database is lost."""
+    on the way, or the database is lost; nobody, if the job was also deleted."""
     if outbox.claim_one(job.pk, SIGNAL_LEASE_SECONDS):
-        job.refresh_from_db()
         signals.send_now(job)
         outbox.clear(job.pk)
-
-
-def _journal_language() -> translation.override:
-    """The site's language, in which the worker writes events too. All viewers read the same
-    events, so the language of the person who pressed a button does not count."""
-    return translation.override(settings.LANGUAGE_CODE)
+    elif not Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk).exists():
+        signals.send_now(job)
 
 
 async def acancel(job: Job) -> bool:
@@ -183,17 +167,17 @@ async def acancel(job: Job) -> bool:
     return await sync_to_async(cancel)(job)
 
 
-def retry(job: Job, preset: str = "") -> Job:
+def retry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
     `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
     `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
-    the meantime.
+    the meantime or there is a job with this `job_id`.
     """
     chosen = validation.validated_preset(preset or _kept_preset(job))
-    copied = {name: getattr(job, name) for name in _COPIED}
+    copied = {name: getattr(job, name) for name in COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    return _enqueue(Job(retry_of=job, preset=chosen, **files, **copied))
+    return enqueue(Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied))
 
 
 def denoise_whole(job: Job) -> Job:
@@ -211,12 +195,15 @@ def denoise_whole(job: Job) -> Job:
     with write_transaction() as alias:
         # All that could make the same job are locked, retries of the excerpt too, so that of two
         # requests at a time the second finds the job of the first.
-        makers = Job.objects.using(alias).select_for_update().filter(whole=whole).order_by("pk")
+        # (`no_key`: a retry that refers to one of them must not wait, because it may hold the
+        # lock of `turns.serialize`.)
+        same = Job.objects.using(alias).filter(whole=whole)
+        makers = same.select_for_update(no_key=True).order_by("pk")
         if job.pk not in [maker.pk for maker in makers]:
             raise IntegrityError("the job has been deleted")
         made = Job.objects.using(alias).filter(original=whole)
         existing = made.exclude(status__in=[Status.ERROR, Status.CANCELED]).first()
-        return existing or _enqueue(
+        return existing or enqueue(
             Job(
                 retry_of=job,
                 preset=preset,
@@ -240,6 +227,6 @@ def _kept_preset(job: Job) -> str:
     return job.preset if presets.is_offered(job.preset) else ""
 
 
-async def aretry(job: Job, preset: str = "") -> Job:
+async def aretry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
     """`retry` for async code."""
-    return await sync_to_async(retry)(job, preset)
+    return await sync_to_async(retry)(job, preset, job_id=job_id)

@@ -73,7 +73,7 @@ def prune_jobs(tally: Tally, *, days: int, dry_run: bool, progress: Progress) ->
         tally["jobs"] += len(batch)
         tally["events"] += sum(job.seq for job in batch)
         tally["shared"] += len(shared)
-        _delete(files, tally, "files", dry_run=dry_run)
+        delete_files(files, tally, "files", dry_run=dry_run)
         progress(tally)
 
 
@@ -104,7 +104,7 @@ def prune_orphans(tally: Tally, *, dry_run: bool, progress: Progress) -> bool:
             old = [name for name in unnamed if _is_old(storage, name)]
         except NotImplementedError:
             return False
-        _delete(old, tally, "orphans", dry_run=dry_run)
+        delete_files(old, tally, "orphans", dry_run=dry_run)
         progress(tally)
     return True
 
@@ -141,7 +141,7 @@ def _files(alias: str, batch: Iterable[Job]) -> tuple[list[str], set[str]]:
     # A retry uses the original of its job, which may have been deleted long ago, and the job of a
     # whole recording that of the excerpt's `whole`.
     others = Job.objects.using(alias).exclude(pk__in=[job.pk for job in batch])
-    shared = _named(others, names) & names
+    shared = named_files(others, names) & names
     return sorted(names - shared), shared
 
 
@@ -155,14 +155,14 @@ def _unnamed(listed: dict[str, UUID]) -> list[str]:
         named.update(row)
     rest = sorted(listed.keys() - named)
     if rest:
-        named |= _named(Job.objects.using(alias), rest)
+        named |= named_files(Job.objects.using(alias), rest)
         # Of a job that has ended, they are of no use.
         parts = Part.objects.using(alias).filter(result__in=rest, job__finished_at=None)
         named.update(parts.values_list("result", flat=True))
     return [name for name in rest if name not in named]
 
 
-def _named(jobs: QuerySet[Job], names: Collection[str]) -> set[str]:
+def named_files(jobs: QuerySet[Job], names: Collection[str]) -> set[str]:
     """All files of those jobs that name one of these."""
     which = Q()
     for column in FILES:
@@ -179,7 +179,8 @@ def _is_old(storage: Storage, name: str) -> bool:
     return now - modified > ORPHAN_AGE
 
 
-def _delete(names: Iterable[str], tally: Tally, counted: Counted, *, dry_run: bool) -> None:
+def delete_files(names: Iterable[str], tally: Tally, counted: Counted, *, dry_run: bool) -> None:
+    """Delete files of the storage, with the folders made for them. A failure is logged."""
     storage = media_storage()
     for name in names:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -11,8 +12,10 @@ from django.http import Http404
 from denoise_relay import access
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import parse_after, to_json
+from denoise_relay.live import rights
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.websocket import RelayConsumer
+from denoise_relay.models import Job
 from denoise_relay.runtime import database
 
 
@@ -44,9 +47,14 @@ class JobConsumer(RelayConsumer):
         await self.watch(job, after)
         if job.pk in self.watcher:
             self.start_sending()
+        else:
+            await self.tell_lost()
 
     async def on_finished(self) -> None:
         await self.close(code=CloseCode.FINISHED)
+
+    async def on_lost(self, job: UUID) -> None:
+        await self.close(code=CloseCode.NOT_FOUND)
 
 
 class ManyConsumer(RelayConsumer):
@@ -65,35 +73,51 @@ class ManyConsumer(RelayConsumer):
         if isinstance(watch, dict) and len(watch) > limit:
             await self.send_error(f"At most {limit} jobs in one message.")
         elif isinstance(watch, dict):
-            for key, after in watch.items():
-                if not await self._watch(key, after):
-                    return
+            await self._watch(watch)
         if not isinstance(watch, dict) and not isinstance(unwatch, list):
             await self.send_error('Send {"watch": {…}}, {"unwatch": […]} or {"ping": n}.')
 
-    async def _watch(self, key: Any, after: Any) -> bool:
-        """Watch one job; returns false when the rest of the message is to be ignored."""
-        if after is not None and (
-            not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**31
-        ):
-            await self.send_error("after takes a whole number or null.")
-            return False
-        job = _uuid(key)
-        if job is not None and job in self.watcher:
-            return True
-        if len(self.watcher) >= relay_settings().MAX_WATCHES:
-            await self.send_error(f"At most {relay_settings().MAX_WATCHES} jobs on one socket.")
-            return False
-        try:
-            if job is None:
-                raise Http404
-            found = await database.POLICIES.read(access.get_job, self.viewer, job)
-        except Http404:
-            answer = {"job": str(key)[:64], "error": "not_found"}
-            await self.send(text_data=to_json(answer))
-            return True
-        await self.watch(found, after)
-        return True
+    async def on_lost(self, job: UUID) -> None:
+        await self._send_not_found(str(job))
+
+    async def _watch(self, wanted: dict[Any, Any]) -> None:
+        """Watch the jobs of one message; the rest of it is ignored after bad input."""
+        visible: dict[UUID, Job] | None = None
+        for key, after in wanted.items():
+            if after is not None and (
+                not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**31
+            ):
+                await self.send_error("after takes a whole number or null.")
+                return
+            job_id = _uuid(key)
+            if job_id is not None and job_id in self.watcher:
+                continue
+            if len(self.watcher) >= relay_settings().MAX_WATCHES:
+                limit = relay_settings().MAX_WATCHES
+                await self.send_error(f"At most {limit} jobs on one socket.")
+                return
+            if visible is None:
+                visible = await self._visible(wanted)
+                if visible is None:
+                    return
+            if job_id in visible:
+                await self.watch(visible[job_id], after)
+            else:
+                await self._send_not_found(key)
+
+    async def _visible(self, keys: Iterable[Any]) -> dict[UUID, Job] | None:
+        """The jobs that the viewer may see now: what they showed when they came may count no more.
+
+        None after closing the socket, because the session has ended.
+        """
+        ids = {job_id for key in keys if (job_id := _uuid(key)) and job_id not in self.watcher}
+        visible = await database.POLICIES.read(rights.visible_jobs, self.viewer, ids)
+        if visible is None:
+            await self.close_unknown()
+        return visible
+
+    async def _send_not_found(self, key: str) -> None:
+        await self.send(text_data=to_json({"job": key[:64], "error": "not_found"}))
 
 
 def _uuid(key: Any) -> UUID | None:

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, Strea
 from django.http.response import HttpResponseBase, JsonResponse
 
 from denoise_relay import access
+from denoise_relay.access import Viewer
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_after, sse_message
 from denoise_relay.journal import read
@@ -40,11 +41,12 @@ async def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         )
     except ValueError:
         return JsonResponse({"error": "after takes a whole number"}, status=400)
-    job = await access.aget_job(await access.viewer_of(request), job_id)
+    viewer = await access.viewer_of(request)
+    job = await access.aget_job(viewer, job_id)
     if job.ended and after == job.seq:
         # The client has the terminal event; 204 tells an EventSource to stop reconnecting.
         return HttpResponse(status=204)
-    return await sse_response(job.pk, after, frame_message)
+    return await sse_response(job.pk, after, frame_message, viewer)
 
 
 def frame_message(frame: Frame) -> bytes:
@@ -53,7 +55,10 @@ def frame_message(frame: Frame) -> bytes:
 
 
 async def sse_response(
-    job_id: UUID, after: int | None, encode: Callable[[Frame], bytes]
+    job_id: UUID,
+    after: int | None,
+    encode: Callable[[Frame], bytes],
+    viewer: Viewer | None = None,
 ) -> StreamingHttpResponse:
     """`event_stream` as a response whose headers keep caches, compressors and proxies from
     holding events back.
@@ -63,7 +68,7 @@ async def sse_response(
     """
     await database.release()
     await database.read(read.latest, job_id)
-    stream = event_stream(job_id, after, encode)
+    stream = event_stream(job_id, after, encode, viewer)
     response = StreamingHttpResponse(stream, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"
@@ -73,14 +78,18 @@ async def sse_response(
 
 
 async def event_stream(
-    job_id: UUID, after: int | None, encode: Callable[[Frame], bytes]
+    job_id: UUID,
+    after: int | None,
+    encode: Callable[[Frame], bytes],
+    viewer: Viewer | None = None,
 ) -> AsyncIterator[bytes]:
     """A job's events from the journal, then live, with heartbeats in between.
 
     Ends after the terminal event, after `STREAM_IDLE_SECONDS` without any, when the server
-    stops, and when the journal cannot be read. Closing the iterator stops watching.
+    stops, when the journal cannot be read, and when `viewer` may not see the job any more (None
+    is not asked). Closing the iterator stops watching.
     """
-    watcher, loop = Watcher(), asyncio.get_running_loop()
+    watcher, loop = Watcher(viewer=viewer), asyncio.get_running_loop()
     idle = relay_settings().STREAM_IDLE_SECONDS
     replay = watcher.watch(job_id, after)
     shutdown.streams.add(watcher.mailbox)

@@ -22,6 +22,7 @@ from django.db import Error as DatabaseFailure
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
+from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.live.watched import WatchedJob
 from denoise_relay.pubsub import publisher
@@ -196,10 +197,14 @@ class Feed:
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return
-            for job, (seq, ended) in positions.items():
+            for job in some:
                 watched = self._jobs.get(job)
-                if watched is None or watched.seq != known.get(job):
+                if watched is None or watched.seq is None or watched.seq != known.get(job):
                     continue  # what came during the query is newer than its answer
+                if job not in positions:
+                    self.deliver(gone_frame(job, watched.seq + 1))
+                    continue
+                seq, ended = positions[job]
                 if watched.differs(seq, ended=ended):
                     self._mark_stale(job)
         await self._subscription.rejoin()

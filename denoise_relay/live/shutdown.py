@@ -18,8 +18,8 @@ class CloseCode(IntEnum):
     FINISHED = 1000
     #: An error of ours. Not 1011: autobahn raises for it, and the socket would stay open.
     BROKEN = 4011
-    #: The server stops, or the database is away; the client reconnects. Not 1012, which
-    #: autobahn refuses.
+    #: The server stops, the database is away, or the session has ended; the client reconnects.
+    #: Not 1012, which autobahn refuses.
     GOING_AWAY = 4012
     #: Three messages that are not understood, or a number in the URL that is none.
     BAD_REQUEST = 4400

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from channels.exceptions import StopConsumer
@@ -17,11 +18,12 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.handlers.asgi import get_script_prefix
 from django.db import Error as DatabaseFailure
 
-from denoise_relay import access
-from denoise_relay.access import Viewer, same_origin
+from denoise_relay.access import Viewer
 from denoise_relay.frames import Frame, to_json
 from denoise_relay.live import shutdown
+from denoise_relay.live.origin import same_origin
 from denoise_relay.live.shutdown import CloseCode
+from denoise_relay.live.viewers import viewer_of_scope
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
 from denoise_relay.presentation import frame_text
@@ -112,6 +114,10 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
     async def on_finished(self) -> None:
         """Called after a job's terminal frame."""
 
+    async def on_lost(self, job: UUID) -> None:
+        """Called when the viewer may not see a watched job any more."""
+        raise NotImplementedError
+
     async def _connect(self) -> None:
         await self.accept()
         if shutdown.stopping():
@@ -120,7 +126,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         if not same_origin(self.scope):
             await self.close(code=CloseCode.FORBIDDEN_ORIGIN)
             return
-        self.viewer = await access.viewer_of_scope(self.scope)
+        self.viewer = self.watcher.viewer = await viewer_of_scope(self.scope)
         await self.on_connected()
 
     async def _receive(self, message: dict[str, Any]) -> None:
@@ -174,6 +180,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
             while True:
                 for frame in await self.watcher.take():
                     await self._send_frame(frame)
+                await self.tell_lost()
         except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
             # Most likely the client left between two frames, and its disconnect message is on
             # its way. If not, the client must see a close: it cannot tell a broken socket from
@@ -181,6 +188,18 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
             logs.logger.info("A socket broke: %r", error, extra=logs.fields("socket_broke"))
             with contextlib.suppress(Exception):
                 await self.close(code=CloseCode.BROKEN)
+
+    async def tell_lost(self) -> None:
+        """Tell the client what it may not watch any more."""
+        if self.watcher.session_ended:
+            await self.close_unknown()
+        while self.watcher.lost:
+            await self.on_lost(self.watcher.lost.pop(0))
+
+    async def close_unknown(self) -> None:
+        """Close, because the session has ended: a client that comes again shows the cookie that
+        it has now, and is answered by that."""
+        await self.close(code=CloseCode.GOING_AWAY)
 
     async def _send_frame(self, frame: Frame) -> None:
         await self.send(text_data=frame_text(frame, get_script_prefix(self.scope)))

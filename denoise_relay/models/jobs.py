@@ -121,6 +121,16 @@ class Job(models.Model):
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)
     submitted_at = models.DateTimeField(_("submitted"), null=True, blank=True)
     upstream_id = models.CharField(_("upstream id"), max_length=64, blank=True, default="")
+    # Set when the job ends without a result that the upstream has, or may have in the end.
+    fetchable = models.BooleanField(
+        _("result may be fetched again"), default=False, db_default=False
+    )
+
+    # Its place in the queue (`jobs.turns`): who submitted it, and which turn of theirs it is.
+    submitter = models.CharField(
+        max_length=80, blank=True, default="", db_default="", editable=False
+    )
+    turn = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     # The lease: which supervisor may write, until when, and its fencing number.
     lease_owner = models.CharField(max_length=64, blank=True, default="")
@@ -147,7 +157,7 @@ class Job(models.Model):
             models.Index(fields=["visitor", "-created_at"], name="relay_job_visitor"),
             # Supervisors query this each second. It stays small, however many jobs have ended.
             models.Index(
-                fields=["created_at", "id"],
+                fields=["turn", "created_at", "id"],
                 # Not by status: SQLite cannot prove that bound parameters are in a list.
                 condition=Q(finished_at__isnull=True),
                 name="relay_job_active",
@@ -158,6 +168,11 @@ class Job(models.Model):
                 condition=Q(signal_pending=True),
                 name="relay_job_signals",
             ),
+            # The turns served last, of all and of one submitter.
+            models.Index(
+                fields=["-turn"], condition=Q(started_at__isnull=False), name="relay_job_served"
+            ),
+            models.Index(fields=["submitter", "-turn"], name="relay_job_submitter"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

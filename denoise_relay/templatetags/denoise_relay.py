@@ -16,6 +16,7 @@ from denoise_relay import presentation
 from denoise_relay.backends import presets
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
+from denoise_relay.jobs import form_tokens
 from denoise_relay.models import Job
 
 register = template.Library()
@@ -50,6 +51,7 @@ def denoise_job(
         "shared_socket": presentation.SHARED_SOCKET,
         "variant": variant,
         "controls": controls,
+        "form_token": form_tokens.new(),
         "texts": presentation.element_texts(job, title=title),
         "unplayable": job.extension in UNPLAYABLE,
         "done": job.stage == Stage.DONE,

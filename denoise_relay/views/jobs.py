@@ -1,7 +1,9 @@
-"""A job's page, its status as JSON, and what its owner does with it: cancel and retry."""
+"""A job's page, its status as JSON, and what its owner does with it: cancel, retry, delete."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -16,7 +18,7 @@ from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import actions
+from denoise_relay.jobs import actions, deletion, fetching, form_tokens
 from denoise_relay.journal import read
 from denoise_relay.models import Job
 
@@ -43,6 +45,8 @@ def _render_job(
         "preset": presets.label_of(found.preset),
         "problem": problem,
         "may_change": access.allowed(viewer, found, "change"),
+        "may_delete": access.allowed(viewer, found, "delete"),
+        "links": presentation.links_of(found),
         "refresh_seconds": REFRESH_SECONDS,
     }
     return render(request, "denoise_relay/job.html", context, status=400 if problem else 200)
@@ -70,7 +74,10 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Process the same recording again, as a new job, with the preset `preset` or else with the
     same one. 302 to the new job's page; 400 with the job's page if there is no such preset.
 
-    An active job is not retried: 302 to its own page.
+    If the backend may have the result of this job, the new job only fetches it, at no cost
+    (`jobs.fetching`), unless the form has `preset` or `anew`. An active job is not retried: 302 to
+    its own page. With `form_token`, the same form sent again leads to the same new job
+    (`jobs.form_tokens`).
     """
     viewer = await access.viewer_of(request)
     found = await access.aget_job(viewer, job_id, "change")
@@ -79,8 +86,16 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if not await sync_to_async(_has_original, thread_sensitive=False)(found):
         raise Http404("The recording has been deleted.")
     try:
-        preset = await sync_to_async(_preset, thread_sensitive=False)(request)
-        retried = await actions.aretry(found, preset)
+        fields = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
+        fetch = found.fetchable and not fields.anew and not fields.preset
+        kind = "fetch" if fetch else "retry"
+        new_id = form_tokens.job_id(viewer, fields.token, kind, str(found.pk), fields.preset)
+        make = (
+            partial(fetching.afetch_again, found, job_id=new_id)
+            if fetch
+            else partial(actions.aretry, found, fields.preset, job_id=new_id)
+        )
+        retried = await form_tokens.once(viewer, new_id, make)
     except UploadRejected as error:
         return await sync_to_async(_render_job)(request, viewer, found, str(error))
     except IntegrityError as error:
@@ -103,8 +118,35 @@ async def whole(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[made.pk]))
 
 
-def _preset(request: HttpRequest) -> str:
-    return request.POST.get("preset", "")
+@cache_control(private=True, no_cache=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+async def delete(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """GET: a page that asks, for browsers without the dialog of the job's page. POST: delete the
+    job and its recordings; 302 to the list."""
+    found = await access.aget_job(await access.viewer_of(request), job_id, "delete")
+    if request.method == "POST":
+        await deletion.adelete(found)
+        return HttpResponseRedirect(reverse("denoise_relay:upload"))
+    context = {"job": found, "links": presentation.links_of(found)}
+    return await sync_to_async(render)(request, "denoise_relay/delete.html", context)
+
+
+class RetryFields(NamedTuple):
+    """What the form says."""
+
+    preset: str
+    token: str
+    #: Submit it anew, though the backend may have a result.
+    anew: bool
+
+
+def _retry_fields(request: HttpRequest) -> RetryFields:
+    form = request.POST
+    return RetryFields(
+        preset=form.get("preset", ""),
+        token=form.get(form_tokens.FIELD, ""),
+        anew=bool(form.get("anew")),
+    )
 
 
 def _has_original(job: Job) -> bool:

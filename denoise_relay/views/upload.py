@@ -6,9 +6,12 @@ site's own base template may use `request.user` or anything else that queries th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -24,9 +27,9 @@ from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
-from denoise_relay.exceptions import UploadRejected
+from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
-from denoise_relay.jobs import actions, excerpts, validation
+from denoise_relay.jobs import actions, excerpts, form_tokens, validation
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
@@ -44,6 +47,14 @@ class Rejection(NamedTuple):
     name: str
     code: str
     message: str
+    status: int = 400
+    #: Seconds after which the same file may be accepted; 0 if it never is.
+    retry_seconds: int = 0
+
+    @classmethod
+    def of(cls, error: UploadRejected, name: str = "") -> Rejection:
+        later = (error.status, error.retry_seconds) if isinstance(error, UploadDeferred) else ()
+        return cls(name, error.code, str(error), *later)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,18 +64,29 @@ class FormResult:
     jobs: list[Job] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
 
+    def refuse(self, response: HttpResponse) -> HttpResponse:
+        """Give the answer the status of its first rejection."""
+        response.status_code = self.rejections[0].status
+        if seconds := self.rejections[0].retry_seconds:
+            response["Retry-After"] = str(seconds)
+        return response
+
 
 @cache_control(private=True, no_cache=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
     `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
-    chosen, and with `excerpt=1` to try 30 seconds first.
+    chosen, and with `excerpt=1` to try 30 seconds first. With `form_token`, the same form sent
+    again gets the same answer (`jobs.form_tokens`).
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
-    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
+    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`. Where the
+    server is busy, 503 with `Retry-After` in place of 400.
     """
     viewer = await access.viewer_of(request)
+    if request.method == "GET":
+        viewer = await access.with_visitor(request, viewer)
     if request.method != "POST":
         return await _upload_page(request, viewer)
     fields = await sync_to_async(_fields, thread_sensitive=False)(request)
@@ -90,6 +112,7 @@ class Fields(NamedTuple):
     upload_id: str
     preset: str
     excerpt: bool
+    form_token: str
 
 
 def _fields(request: HttpRequest) -> Fields:
@@ -98,6 +121,7 @@ def _fields(request: HttpRequest) -> Fields:
         upload_id=form.get("upload", ""),
         preset=form.get(PRESET_FIELD, ""),
         excerpt=bool(form.get(EXCERPT_FIELD)),
+        form_token=form.get(form_tokens.FIELD, ""),
     )
 
 
@@ -109,8 +133,7 @@ async def _complete(viewer: Viewer, fields: Fields) -> HttpResponse:
         )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
-        rejection = Rejection(name="", code=error.code, message=str(error))
-        return _result_json(FormResult(rejections=[rejection]))
+        return _result_json(FormResult(rejections=[Rejection.of(error)]))
     except CompletionError as error:
         return error.response()
 
@@ -123,20 +146,37 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields)
         return result
     owner = viewer.logged_in_user
     visitor = "" if owner else viewer.visitor
-    for file in files:
+    ids = await sync_to_async(_job_ids, thread_sensitive=False)(files, viewer, fields)
+    for file, job_id in zip(files, ids, strict=True):
+        submit = partial(
+            actions.asubmit,
+            file,
+            owner=owner,
+            visitor=visitor,
+            job_id=job_id,
+            preset=fields.preset,
+            excerpt=fields.excerpt,
+        )
         try:
-            job = await actions.asubmit(
-                file,
-                owner=owner,
-                visitor=visitor,
-                preset=fields.preset,
-                excerpt=fields.excerpt,
-            )
-            result.jobs.append(job)
+            result.jobs.append(await form_tokens.once(viewer, job_id, submit))
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
-            result.rejections.append(Rejection(name=name, code=error.code, message=str(error)))
+            result.rejections.append(Rejection.of(error, name))
     return result
+
+
+def _job_ids(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields) -> list[UUID | None]:
+    if not fields.form_token:
+        return [None] * len(files)
+    choices = (fields.preset, str(fields.excerpt))
+    # Not by their places in the form: one that was refused may be left out the next time.
+    seen: Counter[str] = Counter()
+    ids = []
+    for content in map(form_tokens.fingerprint, files):
+        made_from = ("upload", content, str(seen[content]), *choices)
+        ids.append(form_tokens.job_id(viewer, fields.form_token, *made_from))
+        seen[content] += 1
+    return ids
 
 
 def _files(request: HttpRequest) -> Sequence[File[bytes]]:
@@ -146,12 +186,12 @@ def _files(request: HttpRequest) -> Sequence[File[bytes]]:
     return request.FILES.getlist(FIELD)
 
 
-def _result_json(result: FormResult) -> JsonResponse:
+def _result_json(result: FormResult) -> HttpResponse:
     errors = [
         {"code": r.code, "message": r.message, "file_name": r.name} for r in result.rejections
     ]
     if not result.jobs:
-        return JsonResponse({"errors": errors}, status=400)
+        return result.refuse(JsonResponse({"errors": errors}))
     jobs = [_job_json(job) for job in result.jobs]
     body = jobs[0] | ({"jobs": jobs} if len(jobs) > 1 else {})
     return JsonResponse(body | ({"errors": errors} if errors else {}), status=201)
@@ -184,6 +224,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "refusals": result.rejections,
         "taken": result.jobs,
         "field": FIELD,
+        "form_token": form_tokens.new(),
         "preset_field": PRESET_FIELD,
         "excerpt_field": EXCERPT_FIELD if excerpts.available() else "",
         "presets": presets.choices(),
@@ -200,5 +241,5 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "texts": presentation.upload_texts(size_limit),
         "blank": Job(),
     }
-    status = 400 if result.rejections else 200
-    return render(request, "denoise_relay/upload.html", context, status=status)
+    response = render(request, "denoise_relay/upload.html", context)
+    return result.refuse(response) if result.rejections else response

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.db import router
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -221,13 +222,17 @@ class _PartRun:
         await self._parted._update(self._part, attempt=attempt, submitted_at=now)
         return attempt
 
+    async def not_taken(self) -> None:
+        await self._parted._update(self._part, attempt=self._part.attempt - 1)
+
     async def accepted(self, upstream_id: str) -> None:
         await self._parted._update(self._part, upstream_id=upstream_id)
 
 
 def discard_results(job: UUID) -> None:
     """Delete the results of a job's parts, once the job has ended. May be repeated."""
-    for part in Part.objects.filter(job=job).exclude(result=""):
+    parts = Part.objects.using(router.db_for_write(Part))
+    for part in parts.filter(job=job).exclude(result=""):
         storage.discard(part.result.name or "")
 
 

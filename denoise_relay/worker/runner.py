@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,20 @@ from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
 from denoise_relay.events import Event, Fact, Stage, clean_text
-from denoise_relay.exceptions import JobFailed, LeaseLost
-from denoise_relay.journal import read
+from denoise_relay.exceptions import JobFailed, LeaseLost, ServiceFailed, ServiceForgot
+from denoise_relay.journal import leases, read
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
-from denoise_relay.lifecycle import Status
+from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import spawn
-from denoise_relay.worker import parts
+from denoise_relay.worker import parts, workspace
+from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.parts import PartedJob
+from denoise_relay.worker.results import ResultStore
 from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
@@ -52,6 +53,7 @@ class Runner:
         self._writer = writer
         self._assignment: Assignment | None = None
         self._attempt = 0
+        self._upstream_id = ""
         self._parted = False
 
     # Called by the backend
@@ -76,8 +78,13 @@ class Runner:
         self._attempt = attempt
         return attempt
 
+    async def not_taken(self) -> None:
+        await self._write(None, attempt=self._attempt - 1)
+        self._attempt -= 1
+
     async def accepted(self, upstream_id: str) -> None:
         await self._write(None, status=Status.PROCESSING, upstream_id=upstream_id)
+        self._upstream_id = upstream_id
 
     # Called by the supervisor
 
@@ -85,13 +92,15 @@ class Runner:
         """Return when the job has ended or its lease is lost. May be cancelled: the supervisor
         then releases the job."""
         try:
-            job = await database.call_with_retry(Job.objects.get, pk=self._lease.job)
-            await self._finish(*await self._work(job))
+            job, now = await database.call_with_retry(leases.leased_job, self._lease)
+            deadline = Deadline(job, now, self._settings)
+            await self._finish(*await self._work(job, deadline))
         except (LeaseLost, Job.DoesNotExist) as error:
             metrics.LEASES_LOST.inc()
             self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
         except JobFailed as error:
-            await self._fail(str(error), error.detail)
+            fetchable = not isinstance(error, ServiceFailed | ServiceForgot)
+            await self._fail(str(error), error.detail, fetchable=fetchable)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -103,30 +112,31 @@ class Runner:
         finally:
             self._writer.forget(self._lease)
 
-    async def _work(self, job: Job) -> tuple[dict[str, str], str]:
+    async def _work(self, job: Job, deadline: Deadline) -> tuple[dict[str, str], str]:
         """Let the backend process the job, and verify and store the file it made, before the
         deadline.
 
         Returns the column of the job that says where the result is, and a warning for people.
         Raises `JobFailed`.
         """
-        self._attempt = job.attempt
+        self._attempt, self._upstream_id = job.attempt, job.upstream_id
+        if job.upstream_id and job.status == Status.QUEUED:  # see `jobs.fetching`
+            await self._write(None, status=Status.PROCESSING)
         offered = self._backend.presets(self._settings)
         preset = presets.preset_to_run(job.preset, offered, self._settings)
-        # An error about files that the backend left must not hide the backend's own error.
-        with tempfile.TemporaryDirectory(prefix="denoise-", ignore_cleanup_errors=True) as folder:
-            workspace = Path(folder)
+        results = ResultStore(self)
+        with workspace.new_folder(self._settings) as folder:
             try:
-                async with asyncio.timeout(self._seconds_left(job)) as deadline:
-                    # Not in the database's threads: files may be large and the storage remote.
-                    source = await asyncio.to_thread(storage.local_copy, job, workspace)
-                    self._assignment = _assignment(job, source, workspace, preset)
+                async with asyncio.timeout_at(deadline.at) as timeout:
+                    self._assignment = await workspace.assignment(job, Path(folder), preset)
                     result = await self._done(job)
-                    warning = await self._verified(job, source, result)
-                    return await self._stored(job, result), warning
+                    warning = await self._verified(job, result, deadline)
+                    return await results.store(job, result), warning
             except TimeoutError as error:
-                if not deadline.expired():
+                if not timeout.expired():
                     raise  # the backend's own
+                if results.fault is not None:
+                    raise results.failure(results.fault) from error
                 text = _("This took too long and was stopped.")
                 raise JobFailed(text, detail="deadline") from error
 
@@ -138,24 +148,17 @@ class Runner:
             self, self._lease, job, backend=self._backend, settings=self._settings
         ).run()
 
-    async def _verified(self, job: Job, source: Path, result: Result) -> str:
+    async def _verified(self, job: Job, result: Result, deadline: Deadline) -> str:
         if result.file is None or not self._verifier.enabled:
             return ""
         self.report(99.0, _("Checking the result"))
-        within = self._seconds_left(job) / 2  # the rest is for storing a result that was paid for
         return await self._verifier.warning_about(
-            job.pk, self._backend, source, result.file, within=within
+            job.pk,
+            self._backend,
+            self.assignment.source,
+            result.file,
+            within=deadline.seconds_left / 2,  # the rest is for storing a result that was paid for
         )
-
-    async def _stored(self, job: Job, result: Result) -> dict[str, str]:
-        if result.file is None:
-            if not result.url:
-                raise RuntimeError("the backend returned neither a file nor a URL")
-            return {"result_url": result.url}
-        try:
-            return {"result": await asyncio.to_thread(storage.store_result, job, result.file)}
-        except OSError as error:
-            raise JobFailed(_("The result could not be stored."), detail=repr(error)) from error
 
     async def _finish(self, where: dict[str, str], warning: str) -> None:
         url = where.get("result_url", "")
@@ -167,11 +170,15 @@ class Runner:
             await asyncio.to_thread(storage.discard, where.get("result", ""))
             raise
 
-    async def _fail(self, message: str, detail: str) -> None:
+    async def _fail(self, message: str, detail: str, *, fetchable: bool = True) -> None:
         fact = Fact(stage=Stage.ERROR, message=message)
-        detail = clean_text(detail, DETAIL_LIMIT)
+        changes = {
+            "status": Status.ERROR,
+            "error_detail": clean_text(detail, DETAIL_LIMIT),
+            "fetchable": fetchable and is_fetchable(self._lease.job, self._upstream_id),
+        }
         try:
-            await self._conclude(fact, status=Status.ERROR, error_detail=detail)
+            await self._conclude(fact, **changes)
         except LeaseLost:
             return
         self._log("job_failed", "Job %s ended with an error: %s", message)
@@ -206,7 +213,7 @@ class Runner:
 
     def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
         """The job's last event, if the job ended with these changes under our lease."""
-        ours = Job.objects.filter(pk=self._lease.job, epoch=self._lease.epoch, **changes)
+        ours = leases.leased(self._lease).filter(**changes)
         return read.latest(self._lease.job) if ours.exists() else None
 
     async def _crashed(self, error: BaseException) -> None:
@@ -224,23 +231,3 @@ class Runner:
     def _log(self, action: str, text: str, why: str) -> None:
         job = self._lease.job
         logs.logger.info(text, job, why, extra=logs.fields(action, job=str(job)))
-
-    def _seconds_left(self, job: Job) -> float:
-        """Seconds until the job's deadline, counted from its first runner; never zero or less."""
-        begun = job.started_at or timezone.now()
-        elapsed = (timezone.now() - begun).total_seconds()
-        return max(self._settings.JOB_DEADLINE_SECONDS - elapsed, 0.01)
-
-
-def _assignment(job: Job, source: Path, workspace: Path, preset: str) -> Assignment:
-    return Assignment(
-        job=job.pk,
-        extension=job.extension,
-        size_bytes=job.size_bytes,
-        source=source,
-        workspace=workspace,
-        attempt=job.attempt,
-        submitted_at=job.submitted_at,
-        upstream_id=job.upstream_id,
-        preset=preset,
-    )

@@ -27,6 +27,7 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.subscriber import Subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
+from denoise_relay.worker.pruner import Pruner
 from denoise_relay.worker.runner import Runner
 from denoise_relay.worker.signal_sender import SignalSender
 from denoise_relay.worker.verification import ResultVerifier
@@ -37,7 +38,7 @@ SWEEP_SECONDS = 1.0
 STOP_SECONDS = 5.0
 #: Names of the side tasks.
 WRITER, SWEEP, POSITIONS = "denoise-journal-writer", "denoise-supervisor", "denoise-positions"
-SIGNALS = "denoise-signals"
+SIGNALS, PRUNER = "denoise-signals", "denoise-pruner"
 
 
 class Supervisor:
@@ -93,6 +94,7 @@ class Supervisor:
         self._side_tasks.start(SWEEP, self._sweep_until_stopped)
         self._side_tasks.start(POSITIONS, self._announce_positions)
         self._side_tasks.start(SIGNALS, self._signals.run)
+        self._side_tasks.start(PRUNER, Pruner(self._settings).run)
 
     async def stop(self) -> None:
         """Stop runners, commit what they have reported, release the leases. May be repeated."""

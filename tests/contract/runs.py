@@ -25,7 +25,7 @@ class RecordedRun:
     assignment: Assignment
     reports: list[tuple[float, str]] = field(default_factory=list)
     report_count: int = 0
-    #: What was committed, in order: `submitting 1`, `accepted <id>`.
+    #: What was committed, in order: `submitting 1`, `not taken 1`, `accepted <id>`.
     commits: list[str] = field(default_factory=list)
     #: From now on every write says that the job is somebody else's.
     lost: bool = False
@@ -38,13 +38,23 @@ class RecordedRun:
 
     async def submitting(self) -> int:
         self._fence()
-        attempt = self.assignment.attempt + sum(c.startswith("submitting") for c in self.commits)
-        self.commits.append(f"submitting {attempt + 1}")
-        return attempt + 1
+        self.commits.append(f"submitting {self.attempt + 1}")
+        return self.attempt
+
+    async def not_taken(self) -> None:
+        self._fence()
+        self.commits.append(f"not taken {self.attempt}")
 
     async def accepted(self, upstream_id: str) -> None:
         self._fence()
         self.commits.append(f"accepted {upstream_id}")
+
+    @property
+    def attempt(self) -> int:
+        """What a later runner would find in its assignment."""
+        begun = sum(commit.startswith("submitting") for commit in self.commits)
+        free = sum(commit.startswith("not taken") for commit in self.commits)
+        return self.assignment.attempt + begun - free
 
     @property
     def messages(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from denoise_relay.access import same_origin
+from denoise_relay.live.origin import same_origin
 
 
 def scope(origin: str | None, host: str = "testserver") -> dict[str, Any]:

@@ -72,10 +72,10 @@ def test_the_sites_own_policy_decides(settings: Settings) -> None:
         access.get_job(anonymous, shut.pk)
 
 
-def test_only_what_is_kept_makes_a_visitor(media: Path) -> None:
-    """A session cookie is set when a file comes in, and not before."""
+def test_only_the_page_and_a_file_make_a_visitor(media: Path) -> None:
+    """A session cookie is set with the upload page, or when a file comes in, and not before."""
     client = Client()
-    client.get("/")
+    client.head("/")
     client.post("/", {})
     client.post("/", {"upload": "unknown"})
     client.head("/uploads/unknown/", headers={"Tus-Resumable": "1.0.0"})
@@ -86,6 +86,10 @@ def test_only_what_is_kept_makes_a_visitor(media: Path) -> None:
     token = client.session[access.SESSION_KEY]
     client.post("/", {"audio": ContentFile(b"x", "notes.txt")})
     assert client.session[access.SESSION_KEY] == token
+
+    reader = Client()
+    reader.get("/")
+    assert reader.session[access.SESSION_KEY]
 
 
 def test_a_user_who_uploads_becomes_no_visitor(media: Path) -> None:

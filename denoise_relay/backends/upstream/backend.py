@@ -24,8 +24,9 @@ from denoise_relay.backends.upstream.submission import Submission
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
 
-#: Tries to fetch a result: about a minute, with the usual back-off.
-RESULT_TRIES = 10
+#: How often the history is asked for the URL of a result that has none: about a minute, with the
+#: usual back-off.
+URL_TRIES = 10
 
 
 class UpstreamBackend(Backend):
@@ -73,12 +74,13 @@ class UpstreamBackend(Backend):
 
         The URLs of a vendor expire, and a `done` event may come without one: the history
         is asked for a fresh one before each further try. A URL that may not be fetched is
-        not tried twice.
+        not tried twice. A download that fails is tried again until the caller cancels this, at
+        the job's deadline: the result has been paid for.
         """
         backoff = context.backoff()
         refused: set[str] = set()
         fault: Exception | None = None
-        for _try in range(RESULT_TRIES):
+        while True:
             wait = 0.0
             try:
                 if not self.settings.STORE_RESULTS:
@@ -99,8 +101,9 @@ class UpstreamBackend(Backend):
                 url = fresh
                 if isinstance(fault, BadUrl):
                     continue
-            elif url and url in refused:
+            elif url in refused and (url or backoff.failures >= URL_TRIES):
                 break
+            context.run.report(99.0, _("The result cannot be fetched yet. Trying again."))
             await asyncio.sleep(backoff.next_delay(at_least=wait))
         raise JobFailed(_("The result could not be fetched."), detail=str(fault)) from fault
 

@@ -138,20 +138,18 @@ def origin(url: httpx.URL) -> tuple[str, str, int]:
 async def _raise_for_status(response: httpx.Response) -> None:
     if response.is_success:
         return
-    message, explained = "", False
+    message = ""
     # The reason is optional: a broken body must not hide the status.
     with contextlib.suppress(ProtocolError, httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(CALL_SECONDS):
             body = await read_body(response, ERROR_BODY_BYTES)
         message = decode_error(body)
-        explained = bool(message)
     if response.is_redirect:
         message = f"a redirect{_target(response)}, which is never followed"
     raise Refused(
         response.status_code,
         message,
         wait=retry_after(response.headers.get("retry-after")),
-        explained=explained,
     )
 
 

@@ -21,8 +21,10 @@ from denoise_relay.backends.upstream.errors import (
 from denoise_relay.backends.upstream.http import HttpClient, Timeouts, refuse_encoding
 from denoise_relay.backends.upstream.ssrf_guard import Target, parse_url, resolve
 from denoise_relay.conf import RelaySettings
+from denoise_relay.events import clean_text
 from denoise_relay.exceptions import ProtocolError
-from denoise_relay.formats import MEDIA_TYPES, extension_for, extension_of
+from denoise_relay.formats import MEDIA_TYPES, extension_for, extension_of, is_text
+from denoise_relay.runtime import disk
 from denoise_relay.runtime.backoff import retry_after
 
 #: All of one download, redirects included.
@@ -30,6 +32,8 @@ TOTAL_SECONDS = 1800.0
 MAX_REDIRECTS = 3
 #: Written at once: a thread hop for each network chunk would cost more than the writing.
 WRITE_BYTES = 1024 * 1024
+#: The beginning of a file, which tells a text from a recording.
+HEAD_BYTES = 512
 
 
 class Downloads:
@@ -107,21 +111,26 @@ class Downloads:
         announced = response.headers.get("content-length", "")
         if announced.isdigit() and int(announced[:19]) > self._max_bytes:
             raise ResultTooLarge(f"the result has {announced[:19]} bytes, over {self._max_bytes}")
-        size = 0
+        size, head = 0, b""
         with _create(path) as file:
             batch = bytearray()
             async for chunk in response.aiter_raw():
                 size += len(chunk)
+                head += chunk[: HEAD_BYTES - len(head)]
                 if size > self._max_bytes:
                     raise ResultTooLarge(f"the result exceeds {self._max_bytes} bytes")
                 batch += chunk
                 if len(batch) >= WRITE_BYTES:
-                    await asyncio.to_thread(_write, file, bytes(batch))
+                    await asyncio.to_thread(_write, file, bytes(batch), path.parent)
                     batch.clear()
-            await asyncio.to_thread(_write, file, bytes(batch))
+            await asyncio.to_thread(_write, file, bytes(batch), path.parent)
         # A body shorter than its Content-Length has raised `OutcomeUnknown` already.
         if not size:
             raise DownloadFailed("the result is empty")
+        if is_text(head):
+            # A maintenance page, sent with status 200. The recording may come another time.
+            kind = clean_text(response.headers.get("content-type", ""), 60)
+            raise DownloadFailed(f"the result is a text and no recording ({kind or 'no type'})")
         return path
 
 
@@ -130,7 +139,9 @@ def _create(path: Path) -> BinaryIO:
     return path.open("wb")
 
 
-def _write(file: BinaryIO, data: bytes) -> None:
+def _write(file: BinaryIO, data: bytes, folder: Path) -> None:
+    # Many results may come at once: `MAX_RESULT_BYTES` bounds one, this all of them.
+    disk.require_room(folder)
     file.write(data)
     file.flush()  # here, in a thread, and not when the loop closes the file
 

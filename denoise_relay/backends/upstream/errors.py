@@ -38,18 +38,13 @@ class ReadTimeout(OutcomeUnknown):
 class Refused(RelayError):
     """The upstream answered, but not with what was asked for."""
 
-    def __init__(
-        self, status: int, message: str = "", *, wait: float = 0.0, explained: bool = False
-    ) -> None:
+    def __init__(self, status: int, message: str = "", *, wait: float = 0.0) -> None:
         super().__init__(f"HTTP {status} {message}".strip())
         self.status = status
         #: The upstream's own words, cleaned; may be empty.
         self.message = message
         #: Seconds that `Retry-After` asks for, or 0.
         self.wait = wait
-        #: The body was an error of the contract, so the application itself refused; an
-        #: intermediary's 502 or 504 says nothing about what happened behind it.
-        self.explained = explained
 
 
 class StreamStalled(RelayError):

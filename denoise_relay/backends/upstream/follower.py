@@ -22,7 +22,7 @@ from denoise_relay.backends.upstream.errors import (
 )
 from denoise_relay.backends.upstream.messages import Done, Failed, HistoryRecord, Processing, text
 from denoise_relay.backends.upstream.stream import Listener
-from denoise_relay.exceptions import JobFailed, ServiceFailed
+from denoise_relay.exceptions import ServiceFailed, ServiceForgot
 from denoise_relay.runtime import metrics
 
 #: Failures of the stream in a row after which the history is asked.
@@ -78,7 +78,7 @@ class Follower:
             # Once: it may be a replica that lags behind.
             self._absent_since = now
         elif now - self._absent_since >= self._context.policy.absence:
-            raise JobFailed(
+            raise ServiceForgot(
                 _("The audio service has lost this recording."),
                 detail=f"{self._id} is not in the upstream's history; last fault: {fault}",
             )

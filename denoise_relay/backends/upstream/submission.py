@@ -29,8 +29,9 @@ from denoise_relay.exceptions import JobFailed, ProtocolError
 #: For larger files, a wrong key is found by a cheap request first. During an upload an early
 #: 401 is mostly lost: the client sees a reset while it still writes.
 CHECK_KEY_FROM_BYTES = 1024 * 1024
-#: How many submissions may be lost without any answer: each may have been billed.
-MAX_LOSSES = 5
+#: How many submissions of one job may have unknown outcomes, of all its runners together: each
+#: may have been billed.
+MAX_UNCLEAR = 5
 
 
 class Submission:
@@ -40,21 +41,19 @@ class Submission:
         self._context = context
         self._run = context.run
         self._resubmit = resubmit
-        self._losses = 0
 
     async def submit(self) -> str:
         """Return the upstream's id of the job, committed.
 
-        An attempt in the assignment was begun by an earlier runner, which did not report its
-        outcome. Its connection has ended with that runner.
+        Attempts in the assignment were begun by earlier runners, which did not learn their
+        outcomes. Their connections have ended with these runners.
         """
         attempt = self._run.assignment.attempt
         upstream_id = await self._reconcile(attempt) if attempt else None
         backoff = self._context.backoff()
-        self._losses = min(attempt, 1)
         while upstream_id is None:
             if attempt:
-                if not self._resubmit or self._losses >= MAX_LOSSES:
+                if not self._resubmit or attempt >= MAX_UNCLEAR:
                     raise JobFailed(
                         _("The upload was interrupted. Please try again."),
                         detail=f"submission {self._run.assignment.job}-{attempt} was lost: it is "
@@ -99,16 +98,17 @@ class Submission:
             except Refused as exc:
                 raise_if_final(exc)
                 if not _surely_not_taken(exc):
-                    # There was an answer: if the history has nothing, it does not count as lost.
                     return await self._unclear(attempt, exc)
                 fault, wait = exc, exc.wait
             except (OutcomeUnknown, ProtocolError) as exc:
-                self._losses += 1
                 return await self._unclear(attempt, exc)
-            # Surely not accepted: the same attempt may be sent again under the same name.
+            # Committed before the wait, in which this process may be stopped: the next runner
+            # would take the attempt for one of unknown outcome.
+            await self._run.not_taken()
             self._context.log("submission_deferred", fault)
             self._context.show(_("Waiting for the audio service"))
             await asyncio.sleep(backoff.next_delay(at_least=wait))
+            attempt = await self._run.submitting()
 
     async def _upload(self, source: BinaryIO, attempt: int) -> str:
         def uploading(percent: int) -> None:
@@ -166,8 +166,6 @@ def file_name(assignment: Assignment, attempt: int) -> str:
 
 
 def _surely_not_taken(refused: Refused) -> bool:
-    """Whether a refusal says that no job was made. A gateway's own 500, 502, 503 or 504 does
-    not: the server behind it may have taken the file."""
-    return (
-        refused.status in LATER or refused.explained or (refused.status == 503 and refused.wait > 0)
-    )
+    """Whether a refusal says that no job was made. A 500, 502, 504 or bare 503 does not, whatever
+    its body says: the server, or the one behind it, may have taken the file and then failed."""
+    return refused.status in LATER or (refused.status == 503 and refused.wait > 0)

@@ -5,6 +5,7 @@
 
 import { part } from "./parts.js";
 import { formSender } from "./upload/form.js";
+import { numbered } from "./upload/form_tokens.js";
 import { UploadQueue } from "./upload/queue.js";
 import { jobRow, newRow, showUpload } from "./upload/row.js";
 import { resumable } from "./upload/tus.js";
@@ -16,6 +17,8 @@ export class DenoiseUpload extends HTMLElement {
   #queue = null;
   /** @type {Record<string, string>} */
   #texts = {};
+  /** The form token of the next file. */
+  #nextToken = () => "";
   /** @type {Map<Upload, HTMLElement>} */
   #rows = new Map();
   /** @type {AbortController|null} */
@@ -32,6 +35,9 @@ export class DenoiseUpload extends HTMLElement {
     /** @type {HTMLInputElement|null} */
     const csrf = form.querySelector('[name="csrfmiddlewaretoken"]');
     const token = csrf?.value ?? "";
+    /** @type {HTMLInputElement|null} */
+    const formToken = form.querySelector('[name="form_token"]');
+    this.#nextToken = numbered(formToken?.value ?? "");
     const send = resumable({
       url: this.dataset.tus ?? "",
       page: form.action,
@@ -110,7 +116,10 @@ export class DenoiseUpload extends HTMLElement {
     this.#showError("");
     this.#count += files.length;
     const fields = this.#chosenFields();
-    for (const file of files) this.#queue?.add(file, this.#objection(file), fields);
+    for (const file of files) {
+      const own = { ...fields, form_token: this.#nextToken() };
+      this.#queue?.add(file, this.#objection(file), own);
+    }
   }
 
   /**

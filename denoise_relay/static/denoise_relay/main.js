@@ -1,5 +1,6 @@
 /** The page's entry: defines the custom elements, once, however often it is loaded. */
 
+import { DenoiseDelete } from "./denoise-delete.js";
 import { DenoiseJob } from "./denoise-job.js";
 import { DenoisePlayer } from "./denoise-player.js";
 import { DenoiseUpload } from "./denoise-upload.js";
@@ -8,6 +9,7 @@ const elements = {
   "denoise-player": DenoisePlayer,
   "denoise-job": DenoiseJob,
   "denoise-upload": DenoiseUpload,
+  "denoise-delete": DenoiseDelete,
 };
 
 for (const [name, element] of Object.entries(elements)) {

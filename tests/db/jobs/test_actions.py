@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import translation
 
 import denoise_relay
 from denoise_relay import engine, signals
 from denoise_relay.events import Stage
-from denoise_relay.jobs import actions, queue_positions
+from denoise_relay.jobs import actions, enqueue, queue_positions
 from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
@@ -78,10 +80,10 @@ def test_events_are_in_the_sites_language_not_the_persons(published: list[int]) 
 def test_no_file_is_left_of_a_job_that_could_not_be_made(
     media: Path, monkeypatch: pytest.MonkeyPatch, published: list[int]
 ) -> None:
-    def away() -> int:
+    def away(alias: str, turn: int) -> int:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(queue_positions, "waiting", away)
+    monkeypatch.setattr(queue_positions, "ahead_of", away)
 
     with pytest.raises(DatabaseError):
         actions.submit(ContentFile(tone(), "a.wav"))
@@ -89,6 +91,51 @@ def test_no_file_is_left_of_a_job_that_could_not_be_made(
     assert not Job.objects.exists()
     assert [path for path in media.rglob("*") if path.is_file()] == []
     assert published == []
+
+
+@pytest.fixture
+def lost_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next commit is made, and then the connection breaks."""
+    commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
+
+    def commit_and_break(self: BaseDatabaseWrapper) -> None:
+        commit(self)
+        monkeypatch.setattr(BaseDatabaseWrapper, "_commit", commit)
+        self.connection.close()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", commit_and_break)
+
+
+@pytest.mark.usefixtures("lost_answer")
+def test_a_commit_whose_answer_is_lost_keeps_the_recording(published: list[int]) -> None:
+    """On a server the job is found again. SQLite's own errors are certain, but the file stays."""
+    with contextlib.suppress(OperationalError):
+        submitted = actions.submit(ContentFile(tone(), "a.wav"))
+        assert (submitted.seq, submitted.message, published) == (1, "Queued", [1])
+
+    job = Job.objects.get()
+    assert Path(job.original.path).read_bytes() == tone()
+    assert [event.message for event in checked_events(job.pk)] == ["Queued"]
+    if connection.vendor != "sqlite":
+        assert submitted.pk == job.pk
+
+
+def test_files_stay_where_nobody_knows_whether_there_is_a_row(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may commit after any look for the row. Orphans are found later."""
+
+    def lost(_job: Job) -> Job:
+        raise OperationalError("timeout")
+
+    monkeypatch.setattr(enqueue, "_insert", lost)
+    monkeypatch.setattr(enqueue, "RETRIES", (0.0,))
+    with pytest.raises(OperationalError):
+        actions.submit(ContentFile(tone(), "a.wav"))
+
+    kept = [path for path in media.rglob("*") if path.is_file()]
+    assert len(kept) == (connection.vendor != "sqlite")
 
 
 def test_cancel_fences_the_runner_off(published: list[int]) -> None:

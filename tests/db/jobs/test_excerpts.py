@@ -94,7 +94,7 @@ def test_a_row_that_is_not_inserted_leaves_no_file(monkeypatch: pytest.MonkeyPat
         seen.append(job)
         raise RuntimeError("no database")
 
-    monkeypatch.setattr(actions, "_enqueue", broken)
+    monkeypatch.setattr(actions, "enqueue", broken)
     with pytest.raises(RuntimeError):
         submitted(interview())
     assert stored(seen[0].original.name, seen[0].whole.name) == [False, False]

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
+from channels.sessions import SessionMiddlewareStack
 from channels.testing import WebsocketCommunicator
 
 from denoise_relay.backends.upstream.messages import (
@@ -100,7 +100,7 @@ HALF = INPUT_BYTES // 2 - 20
 async def test_a_socket_answers_with_an_error_and_goes_on(
     text: str, errors: Callable[[], list[str]]
 ) -> None:
-    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+    application = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))
     client = WebsocketCommunicator(application, "/ws/denoise/", headers=[(b"host", b"testserver")])
     accepted, _ = await client.connect(timeout=5)
     assert accepted

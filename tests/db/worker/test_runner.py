@@ -11,8 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models import Model
 from django.dispatch import receiver
 from django.utils import timezone
+from pytest_django import Settings
 
 from denoise_relay import signals
 from denoise_relay.backends.base import Result, Run
@@ -24,6 +26,7 @@ from denoise_relay.runtime import database
 from tests.db.checks import checked_events
 from tests.db.scripted_backends import Scripted, finish, hang, write_result
 from tests.db.worker.working import QUICK, ended, new_job, run_one, working
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
 
@@ -60,6 +63,14 @@ async def _missing_file(run: Run) -> Result:
 
 async def _nothing(run: Run) -> Result:
     return Result()
+
+
+async def _refused(run: Run) -> Result:
+    assert await run.submitting() == 1
+    await run.not_taken()
+    assert await run.submitting() == 1
+    await run.not_taken()
+    raise JobFailed("Refused for good.")
 
 
 async def _nonsense(run: Run) -> Result:
@@ -100,6 +111,12 @@ async def test_every_job_ends_whatever_the_backend_does(
     assert job.status == "error"
     assert job.message == message or message is None
     assert not job.result
+
+
+async def test_a_submission_that_was_surely_not_taken_does_not_count() -> None:
+    job = await run_one(_refused)
+
+    assert (job.message, job.attempt) == ("Refused for good.", 0)
 
 
 async def test_a_report_of_nonsense_fails_no_other_job() -> None:
@@ -188,18 +205,28 @@ async def test_signals_are_sent_once_and_a_bad_receiver_changes_nothing() -> Non
     assert calls == [("done", good.pk), ("error", failed.pk), ("canceled", canceled.pk)]
 
 
-async def test_a_result_that_cannot_be_stored_ends_the_job(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def then_no_room(run: Run) -> Result:
-        result = write_result(run)
-        monkeypatch.setattr("denoise_relay.media.storage.store_result", _no_space)
-        return result
+async def test_a_lagging_replica_is_never_asked(settings: Settings) -> None:
+    """It would not know that the job was submitted, and the job would be submitted again."""
+    job = await new_job(attempt=1)
+    seen: list[int] = []
 
-    def _no_space(*_: Any) -> str:
-        raise OSError(28, "No space left on device")
+    async def look(run: Run) -> Result:
+        seen.append(run.assignment.attempt)
+        return write_result(run)
 
-    job = await run_one(then_no_room)
+    settings.DATABASE_ROUTERS = ["tests.db.worker.test_runner.Replicated"]
+    async with working(Scripted(QUICK, look)) as supervisor:
+        await eventually(lambda: seen and not supervisor.running, within=20)
+    settings.DATABASE_ROUTERS = []
+    (found,) = await ended(job)
+    assert (seen, found.status) == ([1], "done")
 
-    assert (job.status, job.message) == ("error", "The result could not be stored.")
-    assert "No space left" in job.error_detail
+
+class Replicated:
+    """Reads go to a database that there is not, so each fails."""
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str:
+        return "replica"
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str:
+        return "default"

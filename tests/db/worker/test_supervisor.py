@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 from denoise_relay.backends.base import Result, Run
 from denoise_relay.jobs import actions
 from denoise_relay.journal import leases
+from denoise_relay.journal.leases import Lease
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.worker.supervisor import WRITER, Supervisor
@@ -158,14 +159,14 @@ async def test_a_writer_that_breaks_is_noticed_and_starts_again() -> None:
 
 
 async def test_a_database_that_was_away_ends_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, failures = Job.objects.get, [OperationalError("gone")] * 3
+    real, failures = leases.leased_job, [OperationalError("gone")] * 3
 
-    def flaky(*args: Any, **kwargs: Any) -> Job:
+    def flaky(lease: Lease) -> tuple[Job, datetime]:
         if failures:
             raise failures.pop()
-        return real(*args, **kwargs)
+        return real(lease)
 
-    monkeypatch.setattr(Job.objects, "get", flaky)
+    monkeypatch.setattr(leases, "leased_job", flaky)
     job = await new_job()
     async with working(Scripted(QUICK)):
         await eventually(lambda: not failures)

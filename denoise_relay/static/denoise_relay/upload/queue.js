@@ -20,8 +20,9 @@
 /** Files at a time: more would only make each of them slower, and the server buffers each body. */
 const PARALLEL = 2;
 /**
- * Files at a time until the first is accepted: its answer brings a new visitor's session cookie,
- * and two requests without one would make two visitors, one of them lost with its recording.
+ * Files at a time until the first is accepted. The page came with a visitor's session cookie; if it
+ * has ended since (a logout in another tab), the first answer brings a new one, and two requests
+ * without a cookie would make two visitors, one of them lost with its recording.
  */
 const FIRST = 1;
 
@@ -155,7 +156,8 @@ export class UploadQueue {
       return { state: "accepted", pct: 100, answer: body };
     }
     const message = body?.errors?.[0]?.message;
-    if (typeof message === "string" && message) return { state: "rejected", message };
+    const again = status === 429 || status === 503;
+    if (typeof message === "string" && message) return { state: "rejected", message, again };
     if (status === 413) return { state: "rejected", message: this.#texts.tooLarge };
     return { state: "rejected", message: this.#texts.failed, again: true };
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from denoise_relay.backends.upstream import UpstreamBackend
@@ -9,6 +11,9 @@ from denoise_relay.exceptions import JobFailed
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
 from tests.contract.backends.upstream.streams import run_to_result
 from tests.contract.runs import NewBackend, NewRun, finished_record
+from tests.waiting import eventually
+
+PAGE = b"<!doctype html><title>Maintenance</title><p>We are back soon.</p>"
 
 
 @pytest.mark.parametrize("url", [None, "javascript:alert(1)", "http://10.0.0.8/a.wav"])
@@ -48,6 +53,9 @@ async def test_a_history_that_learns_the_url_late_is_asked_again(
             answers.body(200, b"\x1f\x8b", "audio/wav", {"Content-Encoding": "gzip"}), id="gzip"
         ),
         pytest.param(answers.body(204, b"", "audio/wav"), id="204"),
+        pytest.param(answers.body(200, PAGE, "text/html"), id="a maintenance page"),
+        pytest.param(answers.body(200, PAGE, "audio/wav"), id="the same, called audio"),
+        pytest.param(answers.json_body(200, {"status": "busy"}), id="JSON"),
         pytest.param(answers.raw(b"hello\r\n\r\n"), id="not HTTP"),
     ],
 )
@@ -74,14 +82,31 @@ async def test_an_expired_url_is_replaced_by_the_historys(
     ]
 
 
-async def test_a_download_that_never_works_ends_the_job(
-    upstream: ScriptedUpstream, backend: UpstreamBackend, new_run: NewRun
+async def test_a_download_is_tried_until_the_deadline(
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
 ) -> None:
-    upstream.on_result(*[answers.error(500)] * 50)
-    with pytest.raises(JobFailed, match="could not be fetched") as caught:
-        await backend.run(new_run())
-    assert "HTTP 500" in caught.value.detail
-    assert upstream.counts["result"] == 10
+    """It has been paid for, and an outage of hours is over some time."""
+    upstream.on_result(*[answers.error(500)] * 1000)
+    run = new_run()
+    job = asyncio.create_task(new_backend(UPSTREAM_SILENCE_SECONDS=0.1).run(run), name="job")
+    await eventually(lambda: upstream.counts["result"] > 20)
+    assert not job.done()
+    assert run.messages[-1] == "The result cannot be fetched yet. Trying again."
+    job.cancel()
+    await asyncio.wait({job})
+
+
+async def test_a_result_without_any_url_ends_the_job(
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
+) -> None:
+    record = finished_record(upstream)
+    record.audio_url = None
+    upstream.on_progress(answers.stream(answers.done(None)))
+    with pytest.raises(JobFailed, match="could not be fetched"):
+        await new_backend(UPSTREAM_SILENCE_SECONDS=0.1).run(
+            new_run(attempt=1, upstream_id=record.id)
+        )
+    assert upstream.counts["list"] >= 10
 
 
 @pytest.mark.parametrize("announced", [True, False])

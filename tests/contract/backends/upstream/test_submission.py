@@ -34,6 +34,11 @@ TAKEN = answers.accept()
         pytest.param(TAKEN + answers.json_body(200, {"denoiseId": "../x"}), id="a hostile id"),
         pytest.param(TAKEN + answers.body(502, b"<html>", "text/html"), id="502 of a proxy"),
         pytest.param(TAKEN + answers.body(504, b"", "text/plain"), id="504 of a proxy"),
+        *(
+            pytest.param(TAKEN + answers.error(status), id=f"{status} in the contract's words")
+            for status in (500, 502, 503, 504)
+        ),
+        pytest.param(TAKEN + answers.error(503, retry_after="-9"), id="503, odd Retry-After"),
         pytest.param(TAKEN + answers.raw(b"HTTP/1.1 2"), id="cut head"),
     ],
 )
@@ -67,6 +72,7 @@ async def test_silence_after_the_file_was_taken_makes_no_second_job(
         pytest.param(answers.close(), id="closed before the body"),
         pytest.param(LOST_BODY + answers.reset(), id="reset, nothing taken"),
         pytest.param(LOST_BODY + answers.body(502, b"<html>", "text/html"), id="502 of a proxy"),
+        pytest.param(LOST_BODY + answers.error(500), id="500 in the contract's words"),
     ],
 )
 async def test_a_file_that_never_arrived_is_posted_again_after_the_grace(
@@ -91,13 +97,16 @@ async def test_a_lost_submission_can_end_the_job_instead(
     assert upstream.counts["submit"] == 1
 
 
+@pytest.mark.parametrize("begun", [0, 3, 5])
+@pytest.mark.parametrize("fault", [answers.reset(), answers.error(504)], ids=["reset", "504"])
 async def test_losses_are_not_repeated_for_ever(
-    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun
+    upstream: ScriptedUpstream, new_backend: NewBackend, new_run: NewRun, fault: Answer, begun: int
 ) -> None:
-    upstream.on_submit(*[LOST_BODY + answers.reset()] * 20)
+    """Each may have been billed, so those of earlier runners count."""
+    upstream.on_submit(*[LOST_BODY + fault] * 20)
     with pytest.raises(JobFailed, match="interrupted"):
-        await new_backend(SUBMISSION_GRACE_SECONDS=0).run(new_run())
-    assert upstream.counts["submit"] == 5
+        await new_backend(SUBMISSION_GRACE_SECONDS=0).run(new_run(attempt=begun))
+    assert upstream.counts["submit"] == 5 - begun
 
 
 async def test_a_gateways_errors_are_outlasted(
@@ -105,11 +114,11 @@ async def test_a_gateways_errors_are_outlasted(
 ) -> None:
     """Each is unclear on its own, but it is an answer, and the history says nothing came of it."""
     gateway = LOST_BODY + answers.body(502, b"<html>", "text/html")
-    upstream.on_submit(*[gateway] * 8)
+    upstream.on_submit(*[gateway] * 4)
     run = new_run()
     await new_backend(SUBMISSION_GRACE_SECONDS=0).run(run)
-    assert upstream.counts["submit"] == 9
-    assert run.commits[-2:] == ["submitting 9", f"accepted {upstream.records[0].id}"]
+    assert upstream.counts["submit"] == 5
+    assert run.commits[-2:] == ["submitting 5", f"accepted {upstream.records[0].id}"]
 
 
 async def test_a_lost_lease_stops_the_upload(

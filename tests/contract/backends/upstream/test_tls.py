@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from denoise_relay.backends.upstream import UpstreamBackend, http
-from denoise_relay.exceptions import JobFailed
+from denoise_relay.backends.upstream.errors import DownloadFailed
 from denoise_relay.testing import ScriptedUpstream, answers
 from tests.contract.runs import NewRun
 
@@ -97,16 +97,9 @@ async def test_the_certificate_is_checked_for_the_name_not_the_address(
 
 
 async def test_a_certificate_for_another_name_is_refused(
-    upstream: ScriptedUpstream,
-    new_backend: Callable[..., UpstreamBackend],
-    new_run: NewRun,
-    serve: Serve,
-    monkeypatch: pytest.MonkeyPatch,
+    new_backend: Callable[..., UpstreamBackend], serve: Serve, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("denoise_relay.backends.upstream.backend.RESULT_TRIES", 1)
     async with serve("other.example") as port:
         url = f"https://localhost:{port}/results/x.wav"
-        upstream.on_progress(answers.stream(answers.done(url)))
-        with pytest.raises(JobFailed) as caught:
-            await new_backend(ALLOWED_RESULT_HOSTS=("localhost",)).run(new_run())
-    assert "certificate" in caught.value.detail.lower()
+        with pytest.raises(DownloadFailed, match=r"(?i)certificate"):
+            await new_backend(ALLOWED_RESULT_HOSTS=("localhost",))._downloads.fetch(url, tmp_path)

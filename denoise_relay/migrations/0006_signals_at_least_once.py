@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('denoise_relay', '0004_part'),
+        ('denoise_relay', '0005_fetchable'),
     ]
 
     operations = [

@@ -17,6 +17,7 @@ from denoise_relay import backends, conf
 from denoise_relay.backends.base import Backend
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import server_processes
 
 TAG = "denoise_relay"
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
@@ -56,17 +57,21 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """W004: without a layer between processes events of an external worker arrive late.
+    """W004: without a layer between processes events of an external worker arrive late, and so do
+    those of a worker that is embedded in another process of the server.
 
     A warning and no error: the journal carries everything, only seconds later.
     """
-    if publisher.shared_layer() is not None or conf.relay_settings().WORKER != "external":
+    external = conf.relay_settings().WORKER == "external"
+    if publisher.shared_layer() is not None or not (external or server_processes.several()):
         return []
+    what = "WORKER is external" if external else "several server processes embed a worker each"
+    instead = "WORKER = 'embedded'" if external else "one process"
     return [
         Warning(
-            "DENOISE_RELAY: WORKER is external, but CHANNEL_LAYERS reaches no other process: "
+            f"DENOISE_RELAY: {what}, but CHANNEL_LAYERS reaches no other process: "
             "viewers see each step only at the next position check.",
-            hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or WORKER = 'embedded'.",
+            hint=f"Use channels_redis.pubsub.RedisPubSubChannelLayer, or {instead}.",
             id="denoise_relay.W004",
         )
     ]

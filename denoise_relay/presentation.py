@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.template.defaultfilters import filesizeformat
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_prefix
 from django.utils.translation import gettext as _
 
 from denoise_relay.events import Event, Stage
-from denoise_relay.frames import json_number, timestamp
+from denoise_relay.frames import Frame, json_number, make_frame, timestamp
 from denoise_relay.models import Job, StatusChoices
 
 #: Path of the WebSocket that watches many jobs; the one for a single job adds the job's id.
@@ -95,6 +95,25 @@ def with_denoised_url(event: Event, link: Link = media_path) -> Event:
     if event.stage is not Stage.DONE:
         return event
     return replace(event, url=denoised_url(event.job, event.url, link))
+
+
+def frame_text(frame: Frame, prefix: str | None = None) -> str:
+    """The frame's text as a viewer gets it: the URL of a recording stored here is built for them.
+
+    The process that published the frame may not know it: a worker may have another URLconf, and
+    the path at which a server mounts the site is known in a request or socket only. `prefix` is
+    that path, as of a socket; None in a request, where Django has set it.
+    """
+    event = frame.event
+    if event.stage is not Stage.DONE or _web_url(event.url):
+        return frame.text
+    before = get_script_prefix()
+    if prefix is not None:
+        set_script_prefix(prefix)
+    try:
+        return make_frame(with_denoised_url(event), rewound=frame.rewound).text
+    finally:
+        set_script_prefix(before)
 
 
 def _web_url(text: str) -> str:

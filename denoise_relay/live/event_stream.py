@@ -22,6 +22,7 @@ from denoise_relay.frames import Frame, parse_after, sse_message
 from denoise_relay.journal import read
 from denoise_relay.live import shutdown
 from denoise_relay.live.watcher import Watcher
+from denoise_relay.presentation import frame_text
 from denoise_relay.runtime import database, logs
 
 #: Shorter than the 30-60 s after which proxies cut an idle response.
@@ -50,7 +51,7 @@ async def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 
 def frame_message(frame: Frame) -> bytes:
     """Encode a frame for this site's pages; the API has an encoding of its own."""
-    return sse_message(frame.text, seq=frame.seq)
+    return sse_message(frame_text(frame), seq=frame.seq)
 
 
 async def sse_response(

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.core.handlers.asgi import get_script_prefix
 from django.db import Error as DatabaseFailure
 
 from denoise_relay.access import Viewer
@@ -25,6 +26,7 @@ from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.viewers import viewer_of_scope
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
+from denoise_relay.presentation import frame_text
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.background import spawn
 
@@ -200,7 +202,7 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         await self.close(code=CloseCode.GOING_AWAY)
 
     async def _send_frame(self, frame: Frame) -> None:
-        await self.send(text_data=frame.text)
+        await self.send(text_data=frame_text(frame, get_script_prefix(self.scope)))
         if frame.terminal:
             await self.on_finished()
 

@@ -10,7 +10,8 @@ import asyncio
 
 from denoise_relay import backends
 from denoise_relay.conf import relay_settings
-from denoise_relay.runtime import logs
+from denoise_relay.pubsub import publisher
+from denoise_relay.runtime import logs, server_processes
 from denoise_relay.worker.supervisor import Supervisor
 
 _supervisor: Supervisor | None = None
@@ -34,6 +35,14 @@ async def start() -> None:
         "The embedded worker has started",
         extra=logs.fields("embedded_started", owner=supervisor.owner),
     )
+    if server_processes.several() and publisher.shared_layer() is None:
+        # The system check says so, too, but a server runs no checks.
+        logs.logger.warning(
+            "Several server processes embed a worker each, and no channel layer connects them: "
+            "viewers hear of jobs in another process every %g s only.",
+            settings.POSITION_CHECK_SECONDS,
+            extra=logs.fields("no_shared_layer"),
+        )
 
 
 async def stop() -> None:

@@ -127,6 +127,31 @@ def test_an_external_worker_without_a_layer(settings: Settings) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("variable", "count", "several"),
+    [
+        ("WEB_CONCURRENCY", "4", True),
+        ("GRANIAN_WORKERS", "2", True),
+        ("WEB_CONCURRENCY", "1", False),
+        ("WEB_CONCURRENCY", "", False),
+        ("WEB_CONCURRENCY", "auto", False),
+    ],
+)
+def test_workers_embedded_in_several_processes_without_a_layer(
+    variable: str, count: str, several: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DENOISE_RELAY = GOOD
+    monkeypatch.setenv(variable, count)
+    expected = Warning(
+        "DENOISE_RELAY: several server processes embed a worker each, but CHANNEL_LAYERS reaches "
+        "no other process: viewers see each step only at the next position check.",
+        hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or one process.",
+        id="denoise_relay.W004",
+    )
+
+    assert found() == ([expected] if several else [])
+
+
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("options", "fine"),

@@ -8,7 +8,7 @@ import pytest
 
 from denoise_relay.events import Fact
 from denoise_relay.journal import read
-from tests.db.factories import append, make_job
+from tests.db.factories import append, end, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -23,4 +23,9 @@ def test_reads() -> None:
     assert read.after(job.pk, 6) == []
     assert read.latest(job.pk) == read.after(job.pk, 5)[0]
     assert read.latest(uuid4()) is None
-    assert read.positions([job.pk, other.pk, uuid4()]) == {job.pk: 6, other.pk: 1}
+    assert read.positions([job.pk, other.pk, uuid4()]) == {
+        job.pk: (6, False),
+        other.pk: (1, False),
+    }
+    end(other)
+    assert read.positions([other.pk]) == {other.pk: (2, True)}

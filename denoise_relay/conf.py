@@ -66,6 +66,8 @@ class RelaySettings:
     #: Folder of uploads that arrive in parts; empty: beside the recordings, or the system's
     #: temporary folder where the storage is remote. Web processes must share it.
     UPLOAD_DIR: str = ""
+    #: Folder of results until they are stored; empty: as for UPLOAD_DIR. Each worker's own.
+    WORK_DIR: str = ""
     #: Largest part of a resumable upload, which is what it costs the server's memory.
     UPLOAD_PART_BYTES: int = 8 * 1024 * 1024
     #: How long an upload may take, from its announcement to its end.

@@ -5,6 +5,7 @@
     │   ├── ServiceFailed    a service took the work, and says that it failed
     │   └── ServiceForgot    a service took the work, and does not know it any more
     ├── UploadRejected       (ValueError) a file that was refused before it became a job
+    │   └── UploadDeferred   for now: the same file may be accepted later
     ├── LeaseLost            the job belongs to another supervisor, or was canceled
     ├── IllegalTransition    (ValueError) a change of status that the lifecycle does not allow
     └── ProtocolError        (ValueError) the upstream broke the SSE or JSON contract
@@ -61,6 +62,21 @@ class UploadRejected(RelayError, ValueError):
     def __init__(self, message: str = "", *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class UploadDeferred(UploadRejected):
+    """This file cannot be taken now; the same file may be taken later.
+
+    `status` is that of an HTTP answer, `retry_seconds` its `Retry-After`. What has arrived of the
+    file is kept.
+    """
+
+    def __init__(
+        self, message: str = "", *, code: str, status: int = 503, retry_seconds: int = 10
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.retry_seconds = retry_seconds
 
 
 class LeaseLost(RelayError):

@@ -28,6 +28,9 @@ class Frame:
 
     event: Event
     text: str
+    #: The newest state of a journal that has gone back in time (a restored database): for viewers
+    #: who have seen greater numbers, too.
+    rewound: bool = False
 
     @property
     def job(self) -> UUID:
@@ -42,7 +45,7 @@ class Frame:
         return self.event.stage.terminal
 
 
-def make_frame(event: Event) -> Frame:
+def make_frame(event: Event, *, rewound: bool = False) -> Frame:
     """Encode one event for viewers."""
     body: dict[str, Any] = {
         "job": str(event.job),
@@ -54,7 +57,9 @@ def make_frame(event: Event) -> Frame:
     }
     if event.stage is Stage.DONE:
         body |= {"url": event.url, "denoiseId": str(event.job), **_warning(event)}
-    return Frame(event=event, text=to_json(body))
+    if rewound:
+        body["rewound"] = True
+    return Frame(event=event, text=to_json(body), rewound=rewound)
 
 
 def parse_frame(text: str) -> Frame:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.exceptions import UploadRejected
+from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.views.unavailable import HEADERS
 
 MIB = 1024 * 1024
@@ -38,6 +38,9 @@ def audio_required() -> JsonResponse:
 
 def rejected(error: UploadRejected, size_bytes: int) -> JsonResponse:
     """The contract's text for a rejected file, or ours where the contract has none."""
+    if isinstance(error, UploadDeferred):
+        headers = {"Retry-After": str(error.retry_seconds)}
+        return error_response(f"{error.status}02", str(error), headers=headers)
     match error.code:
         case "required":
             return audio_required()

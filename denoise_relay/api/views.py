@@ -24,11 +24,10 @@ from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
 from denoise_relay.jobs import actions, deletion
-from denoise_relay.live.event_stream import event_stream, sse_response
+from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
 from denoise_relay.models import ApiKey, Job
 from denoise_relay.presentation import Link, with_denoised_url
-from denoise_relay.runtime import database
 
 _UNREADABLE = (MultiPartParserError, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 # What a form says for yes and no.
@@ -50,8 +49,7 @@ async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpRespon
     """A job's live progress as SSE. The stream closes after the event that ends the job."""
     job = await job_of_key(key, job_id)
     encode = _contract_encoder(signed_urls.link_builder(request, key))
-    await database.release()
-    return sse_response(event_stream(job.pk, None, encode, viewer_of_key(key)))
+    return await sse_response(job.pk, None, encode, viewer_of_key(key))
 
 
 @require_api_key("DELETE")

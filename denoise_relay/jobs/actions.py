@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
@@ -18,14 +19,17 @@ from denoise_relay.formats import VIDEO, extension_of
 from denoise_relay.jobs import excerpts, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.validation import ValidatedFile
+from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job, media_name, media_storage
+from denoise_relay.models import ApiKey, Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
+#: For the receivers of a cancel; a supervisor tells them again when they take longer.
+SIGNAL_LEASE_SECONDS = 60.0
 #: What a retry takes from its job, besides the files and the preset.
 _OWNERSHIP = ("owner", "visitor", "api_key")
 COPIED = (
@@ -88,7 +92,7 @@ def _store(
 ) -> Job:
     file.seek(0)
     # Stored before the row is inserted, so that no row names a file that does not exist.
-    stored = [media_storage().save(media_name(job, validated.name), file)]
+    stored = [storage.store(job, validated.name, file)]
     metrics.UPLOAD_BYTES.inc(validated.size_bytes)
     try:
         if cut is None:
@@ -100,8 +104,7 @@ def _store(
         else:
             job.file_name = excerpts.excerpt_name(validated.name)
             with cut.path.open("rb") as content:
-                name = media_name(job, job.file_name)
-                stored.append(media_storage().save(name, File(content)))
+                stored.append(storage.store(job, job.file_name, File(content)))
             job.whole.name, job.original.name = stored
             job.size_bytes = cut.path.stat().st_size
             job.duration_seconds = cut.duration_seconds
@@ -145,12 +148,18 @@ def cancel(job: Job) -> bool:
         # Now, because the same transaction may go on to delete it.
         locked.refresh_from_db(using=alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
-        transaction.on_commit(
-            lambda: signals.send_now(signals.job_failed, locked),
-            using=alias,
-            robust=True,
-        )
+        transaction.on_commit(partial(_tell_receivers, locked), using=alias, robust=True)
     return True
+
+
+def _tell_receivers(job: Job) -> None:
+    """Send the signal of a job that was canceled here. A supervisor does it if this process dies
+    on the way, or the database is lost; nobody, if the job was also deleted."""
+    if outbox.claim_one(job.pk, SIGNAL_LEASE_SECONDS):
+        signals.send_now(job)
+        outbox.clear(job.pk)
+    elif not Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk).exists():
+        signals.send_now(job)
 
 
 async def acancel(job: Job) -> bool:
@@ -186,7 +195,10 @@ def denoise_whole(job: Job) -> Job:
     with write_transaction() as alias:
         # All that could make the same job are locked, retries of the excerpt too, so that of two
         # requests at a time the second finds the job of the first.
-        makers = Job.objects.using(alias).select_for_update().filter(whole=whole).order_by("pk")
+        # (`no_key`: a retry that refers to one of them must not wait, because it may hold the
+        # lock of `turns.serialize`.)
+        same = Job.objects.using(alias).filter(whole=whole)
+        makers = same.select_for_update(no_key=True).order_by("pk")
         if job.pk not in [maker.pk for maker in makers]:
             raise IntegrityError("the job has been deleted")
         made = Job.objects.using(alias).filter(original=whole)

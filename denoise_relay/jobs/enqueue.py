@@ -18,7 +18,7 @@ from django.db import (
 from django.utils import translation
 
 from denoise_relay.events import Event, Fact
-from denoise_relay.jobs import queue_positions
+from denoise_relay.jobs import queue_positions, turns
 from denoise_relay.journal import read
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
@@ -84,7 +84,8 @@ def journal_language() -> translation.override:
 
 def _insert(job: Job) -> Job:
     with write_transaction() as alias, journal_language():
-        job.ahead = queue_positions.waiting()
+        turns.assign(alias, job)
+        job.ahead = queue_positions.ahead_of(alias, job.turn)
         job.save(using=alias, force_insert=True)
         fact = Fact(message=queue_positions.message(job.ahead))
         (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])

@@ -1,7 +1,9 @@
 """Tells waiting jobs how many jobs are ahead of them in the queue.
 
-The first EXACT_POSITIONS jobs get an event for each change of their position, later jobs only
-when it has halved, so that a long queue costs n log n events and not n².
+A position is that in the order of the claims (`jobs.turns`): a job of somebody who has few goes
+ahead of the many of another, so positions may grow, too. The first EXACT_POSITIONS jobs get an
+event for each change, later jobs only when the position has halved or doubled, so that a long
+queue costs n log n events and not n².
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ def message(ahead: int) -> str:
     return ngettext("Queued, %(n)d ahead", "Queued, %(n)d ahead", ahead) % {"n": ahead}
 
 
-def waiting() -> int:
-    """How many jobs are queued."""
-    return _waiting(router.db_for_write(Job)).count()
+def ahead_of(alias: str, turn: int) -> int:
+    """How many jobs are queued ahead of one that is about to be queued, with this turn."""
+    return _waiting(alias).filter(turn__lte=turn).count()
 
 
 async def announce() -> None:
@@ -52,7 +54,7 @@ def _waiting(alias: str) -> QuerySet[Job]:
 def _update_positions() -> list[Event]:
     rows = (
         _waiting(router.db_for_write(Job))
-        .order_by("created_at", "id")
+        .order_by(*leases.CLAIM_ORDER)
         .values_list("pk", "ahead")[:UPDATE_LIMIT]
     )
     changes = {
@@ -62,7 +64,7 @@ def _update_positions() -> list[Event]:
 
 
 def _is_due(old: int, new: int) -> bool:
-    return new != old and (new < EXACT_POSITIONS or new <= old // 2)
+    return new != old and (new < EXACT_POSITIONS or new <= old // 2 or new >= old * 2)
 
 
 def _write(changes: dict[UUID, tuple[int | None, int]]) -> list[Event]:

@@ -27,7 +27,7 @@ from denoise_relay import engine
 from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.events import clean_text
-from denoise_relay.exceptions import UploadRejected
+from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO, extension_of
 
 #: Characters of a file name that are kept.
@@ -111,6 +111,10 @@ async def _probe(file: File[bytes]) -> float | None:
         except engine.EngineUnavailable:
             return None  # installed in part only; the backend may reject the file later
         except engine.MediaRejected as error:
+            if error.code == "too_slow":
+                # Damaged files are found out in no time; a machine that is busy is not their fault.
+                text = _("The server is busy and could not check this file. Try again in a moment.")
+                raise UploadDeferred(text, code=error.code) from error
             raise UploadRejected(str(error), code=error.code) from error
         except engine.EngineCrashed as error:
             # Native code crashed on this file: it is hostile or badly broken.

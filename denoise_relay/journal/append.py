@@ -56,7 +56,7 @@ def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
 
     All or nothing: after a database error nothing is written, so the caller may repeat the
     call. Raises `IllegalTransition` for a status that may not follow, and for a terminal event
-    without a terminal status or the reverse. Sets `finished_at`.
+    without a terminal status or the reverse. Sets `finished_at`, and the mark of `outbox`.
     """
     with write_transaction() as alias:
         rows = _locked_rows(alias, {entry.job for entry in entries})
@@ -131,7 +131,8 @@ def _apply_changes(row: models.Job, entry: Entry, at: datetime) -> set[str]:
     if not row.ended:
         return set(entry.changes)
     row.finished_at = at
-    return {*entry.changes, "finished_at"}
+    row.signal_pending = True
+    return {*entry.changes, "finished_at", "signal_pending"}
 
 
 def _number(row: models.Job, fact: Fact, at: datetime) -> events.Event:

@@ -8,18 +8,20 @@ afterwards. The clock is the database's where several machines share one, the ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 
+from denoise_relay.journal import clock
 from denoise_relay.models import Job
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
+
+#: The order in which waiting jobs are claimed: the submitters in turn (`jobs.turns`).
+CLAIM_ORDER = ("turn", "created_at", "id")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,10 +33,10 @@ class Lease:
 
 
 def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[Lease]:
-    """Lease up to `limit` jobs that nobody runs, oldest first, for `seconds`, and note the
-    name of the backend that will do them."""
+    """Lease up to `limit` jobs that nobody runs, for `seconds`, and note the name of the backend
+    that will do them. Their submitters take turns; of one submitter, the oldest come first."""
     with write_transaction() as alias:
-        waiting = free(alias).order_by("created_at", "id")
+        waiting = free(alias).order_by(*CLAIM_ORDER)
         if connections[alias].features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True)
         leases = []
@@ -47,8 +49,8 @@ def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[
                     epoch=F("epoch") + 1,
                     lease_owner=owner,
                     backend=backend,
-                    lease_until=_later(alias, seconds),
-                    started_at=Coalesce(F("started_at"), _now(alias)),
+                    lease_until=clock.later(alias, seconds),
+                    started_at=Coalesce(F("started_at"), clock.now(alias)),
                     ahead=None,
                 )
             )
@@ -62,7 +64,7 @@ def claim(owner: str, limit: int, seconds: float, *, backend: str = "") -> list[
 def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
     """Renew `held` and return those that are still `owner`'s.
 
-    An ended job keeps its last owner, because its runner may still have to send signals.
+    An ended job keeps its last owner, because its runner may not have heard of its end yet.
     """
     with write_transaction() as alias:
         mine = Job.objects.using(alias).filter(lease_owner=owner, pk__in=held)
@@ -71,7 +73,9 @@ def renew(owner: str, held: set[UUID], seconds: float) -> set[UUID]:
             # order of the disk, and could deadlock with a group of events.
             mine = mine.select_for_update().order_by("pk")
         still = set(mine.values_list("pk", flat=True))
-        Job.objects.using(alias).filter(pk__in=still).update(lease_until=_later(alias, seconds))
+        Job.objects.using(alias).filter(pk__in=still).update(
+            lease_until=clock.later(alias, seconds)
+        )
         return still
 
 
@@ -97,25 +101,12 @@ def leased_job(lease: Lease) -> tuple[Job, datetime]:
     Raises `Job.DoesNotExist` if the job was deleted or is not ours any more.
     """
     query = leased(lease)
-    job = query.annotate(clock=_now(query.db)).get()
-    return job, job.clock
+    job = query.annotate(read_at=clock.now(query.db)).get()
+    return job, job.read_at
 
 
 def free(alias: str) -> QuerySet[Job]:
     """Unfinished jobs without a lease, or whose lease has expired."""
     # Filtered by finished_at, the condition of the index of active jobs.
     unfinished = Job.objects.using(alias).filter(finished_at=None)
-    return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=_now(alias)))
-
-
-def _now(alias: str) -> Combinable:
-    if connections[alias].vendor == "sqlite":
-        return Value(timezone.now(), output_field=DateTimeField())
-    # STATEMENT_TIMESTAMP on PostgreSQL: it moves on within a transaction, now() does not.
-    return Now()
-
-
-def _later(alias: str, seconds: float) -> Combinable:
-    if connections[alias].vendor == "sqlite":
-        return Value(timezone.now() + timedelta(seconds=seconds), output_field=DateTimeField())
-    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+    return unfinished.filter(Q(lease_until=None) | Q(lease_until__lt=clock.now(alias)))

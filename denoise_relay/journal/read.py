@@ -45,10 +45,12 @@ def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
     return [as_event(row) for row in rows]
 
 
-def positions(jobs: Sequence[UUID]) -> dict[UUID, int]:
-    """The newest seq of each job, in one query; pass at most a few hundred jobs."""
+def positions(jobs: Sequence[UUID]) -> dict[UUID, tuple[int, bool]]:
+    """The newest seq of each job and whether it has ended, in one query; pass at most a few
+    hundred jobs."""
     rows = models.Job.objects.using(router.db_for_write(models.Job)).filter(pk__in=jobs)
-    return dict(rows.values_list("pk", "seq"))
+    found = rows.values_list("pk", "seq", "finished_at")
+    return {pk: (seq, finished_at is not None) for pk, seq, finished_at in found}
 
 
 def _events() -> QuerySet[models.Event]:

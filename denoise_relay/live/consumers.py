@@ -40,7 +40,7 @@ class JobConsumer(RelayConsumer):
             await self.close(code=CloseCode.BAD_REQUEST)
             return
         try:
-            job = await database.POLICIES.call(access.get_job, self.viewer, job_id)
+            job = await database.POLICIES.read(access.get_job, self.viewer, job_id)
         except Http404:
             await self.close(code=CloseCode.NOT_FOUND)
             return
@@ -111,7 +111,7 @@ class ManyConsumer(RelayConsumer):
         None after closing the socket, because the session has ended.
         """
         ids = {job_id for key in keys if (job_id := _uuid(key)) and job_id not in self.watcher}
-        visible = await database.POLICIES.call(rights.visible_jobs, self.viewer, ids)
+        visible = await database.POLICIES.read(rights.visible_jobs, self.viewer, ids)
         if visible is None:
             await self.close_unknown()
         return visible

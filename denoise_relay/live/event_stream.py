@@ -19,6 +19,7 @@ from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_after, sse_message
+from denoise_relay.journal import read
 from denoise_relay.live import shutdown
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.runtime import database, logs
@@ -44,8 +45,7 @@ async def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     if job.ended and after == job.seq:
         # The client has the terminal event; 204 tells an EventSource to stop reconnecting.
         return HttpResponse(status=204)
-    await database.release()
-    return sse_response(event_stream(job.pk, after, frame_message, viewer))
+    return await sse_response(job.pk, after, frame_message, viewer)
 
 
 def frame_message(frame: Frame) -> bytes:
@@ -53,9 +53,21 @@ def frame_message(frame: Frame) -> bytes:
     return sse_message(frame.text, seq=frame.seq)
 
 
-def sse_response(stream: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    """Wrap a stream in a response whose headers keep caches, compressors and proxies from
-    holding events back."""
+async def sse_response(
+    job_id: UUID,
+    after: int | None,
+    encode: Callable[[Frame], bytes],
+    viewer: Viewer | None = None,
+) -> StreamingHttpResponse:
+    """`event_stream` as a response whose headers keep caches, compressors and proxies from
+    holding events back.
+
+    Raises Django's database errors while the journal cannot be read: after the headers all that
+    a client could be shown is a stream that ends, which looks like success.
+    """
+    await database.release()
+    await database.read(read.latest, job_id)
+    stream = event_stream(job_id, after, encode, viewer)
     response = StreamingHttpResponse(stream, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"

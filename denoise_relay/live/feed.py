@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -25,6 +24,7 @@ from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
+from denoise_relay.live.watched import WatchedJob
 from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import Subscription
@@ -39,20 +39,11 @@ RETRY_SECONDS = 1.0
 YIELD_EVERY = 10
 
 
-@dataclass(slots=True)
-class _Watched:
-    """A job that somebody watches here."""
-
-    mailboxes: set[Mailbox] = field(default_factory=set)
-    #: The newest number put into the mailboxes; None until a first replay or frame sets it.
-    seq: int | None = None
-
-
 class Feed:
     """One per process and event loop: get it with `feed()`."""
 
     def __init__(self) -> None:
-        self._jobs: dict[UUID, _Watched] = {}
+        self._jobs: dict[UUID, WatchedJob] = {}
         #: Jobs of which frames were missed, until the journal has been read again.
         self._stale: set[UUID] = set()
         self._some_stale = asyncio.Event()
@@ -95,7 +86,7 @@ class Feed:
         """
         watched = self._jobs.get(job)
         if watched is None:
-            watched = self._jobs[job] = _Watched()
+            watched = self._jobs[job] = WatchedJob()
             self._subscription.join(publisher.job_group(job))
         watched.mailboxes.add(mailbox)
 
@@ -114,19 +105,19 @@ class Feed:
         """Yield the journal's frames with a greater seq, in order; with None only the newest.
 
         When `after` is greater than the newest seq (a restored database, a forged number), the
-        newest frame is yielded, so that a viewer never waits for numbers that may not come. The
-        same when `after` is the terminal event's seq, because no other event will come.
+        newest frame is yielded as rewound, so that a viewer never waits for numbers that may not
+        come. The same when `after` is the terminal event's seq, because no other event will come.
         Ends when every frame that was delivered until then has been read. Raises Django's
         database errors.
         """
-        newest = await database.call(read.latest, job)
+        newest = await database.read(read.latest, job)
         if newest is None:
             after = 0
         elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
-            yield frame_of(newest)
+            yield frame_of(newest, rewound=after is not None and after > newest.seq)
             after = newest.seq
         while True:
-            while events := await database.call(read.after, job, after):
+            while events := await database.read(read.after, job, after):
                 for number, event in enumerate(events, 1):
                     yield frame_of(event)
                     if number % YIELD_EVERY == 0:
@@ -142,23 +133,14 @@ class Feed:
                 return
             # Newer frames were delivered after our last read: to this mailbox, or only to
             # others before it was registered. Read again. Later ones come to the mailbox.
-            if not await database.call(read.after, job, after, 1):
+            if not await database.read(read.after, job, after, 1):
                 return  # the numbers of a journal that has been replaced by a restored one
 
     def deliver(self, frame: Frame) -> None:
         """Take a published frame, from this process or another; it may come more than once."""
         watched = self._jobs.get(frame.job)
-        if watched is None:
-            return
-        if watched.seq is not None:
-            if frame.seq <= watched.seq:
-                return
-            if frame.seq > watched.seq + 1:
-                self._mark_stale(frame.job)
-                return
-        watched.seq = frame.seq
-        for mailbox in watched.mailboxes:
-            mailbox.put(frame)
+        if watched is not None and not watched.deliver(frame):
+            self._mark_stale(frame.job)
 
     # Repair of losses
 
@@ -175,10 +157,11 @@ class Feed:
             for job in list(self._stale):
                 self._stale.discard(job)
                 watched = self._jobs.get(job)
-                if watched is None or watched.seq is None:
+                if watched is None or (seq := watched.seq) is None:
                     continue
                 try:
-                    missed = await database.call(read.after, job, watched.seq)
+                    missed = await database.read(read.after, job, seq)
+                    newest = None if missed else await database.read(read.latest, job)
                 except DatabaseFailure as error:
                     _log_failure("catch_up_failed", error)
                     self._stale.add(job)
@@ -189,6 +172,10 @@ class Feed:
                     self.deliver(frame_of(event))
                 if len(missed) == read.PAGE:
                     self._mark_stale(job)
+                if newest is not None and newest.seq <= seq == watched.seq:
+                    # What we had was committed before the journal was read, so if this is no
+                    # more than that, but differs, the database has gone back in time.
+                    watched.rewind(frame_of(newest, rewound=True))
 
     async def _check_positions(self) -> None:
         """Check positions periodically, and at once after the layer was lost."""
@@ -204,19 +191,21 @@ class Feed:
         jobs = list(self._jobs)
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
+            known = {job: watched.seq for job in some if (watched := self._jobs.get(job))}
             try:
-                positions = await database.call(read.positions, some)
+                positions = await database.read(read.positions, some)
             except DatabaseFailure as error:
                 _log_failure("position_check_failed", error)
                 return
             for job in some:
                 watched = self._jobs.get(job)
-                # While `seq` is None the first viewer is still reading the journal.
-                if watched is None or watched.seq is None:
-                    continue
+                if watched is None or watched.seq is None or watched.seq != known.get(job):
+                    continue  # what came during the query is newer than its answer
                 if job not in positions:
                     self.deliver(gone_frame(job, watched.seq + 1))
-                elif positions[job] > watched.seq:
+                    continue
+                seq, ended = positions[job]
+                if watched.differs(seq, ended=ended):
                     self._mark_stale(job)
         await self._subscription.rejoin()
 

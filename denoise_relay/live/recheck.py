@@ -21,7 +21,7 @@ from denoise_relay.live import rights
 from denoise_relay.runtime import database, logs
 from denoise_relay.runtime.background import spawn
 
-#: Viewers in one call of a database thread, which others wait for.
+#: Viewers in one call of a database thread, for which other viewers wait.
 VIEWERS_AT_A_TIME = 50
 
 
@@ -74,7 +74,7 @@ class Recheck:
                 jobs = {job for watching in by_viewer[viewer] for job in watching.watched()}
                 questions.append((viewer, jobs))
             try:
-                answers = await database.POLICIES.call(rights.still_visible, questions)
+                answers = await database.POLICIES.read(rights.still_visible, questions)
             except DatabaseFailure as error:
                 _log_failure(error)
                 return

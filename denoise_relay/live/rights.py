@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db import Error as DatabaseFailure
+from django.db import router
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
@@ -52,6 +53,7 @@ def _still_visible(
         now = refreshed(viewer)
         if now is None:
             return None
+        # A job that is gone stays: the feed's position check sends its viewers a last frame.
         return {job for job in ids if job not in jobs or access.allowed(now, jobs[job])}
     except DatabaseFailure:
         raise
@@ -66,7 +68,8 @@ def _still_visible(
 def _jobs(ids: Collection[UUID]) -> dict[UUID, Job]:
     """The rows, with what `access.get_job` reads for the policy."""
     wanted, found = list(ids), dict[UUID, Job]()
-    query = Job.objects.select_related("owner", "api_key")
+    # Of the database that is written to: a replica that lags does not know a new job yet.
+    query = Job.objects.using(router.db_for_write(Job)).select_related("owner", "api_key")
     for start in range(0, len(wanted), JOBS_AT_A_TIME):
         found |= query.in_bulk(wanted[start : start + JOBS_AT_A_TIME])
     return found

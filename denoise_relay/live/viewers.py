@@ -48,7 +48,7 @@ async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 
     # Not `sync_to_async`: its one thread is shared by all sockets, and no end of a request would
     # close a dead connection there. And a site's user backend may be as slow as its policy.
-    return await database.POLICIES.call(read)
+    return await database.POLICIES.read(read)
 
 
 def user_of_session(session: SessionBase) -> AbstractBaseUser | AnonymousUser:

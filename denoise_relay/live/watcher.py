@@ -124,7 +124,7 @@ class Watcher:
             if sent is None or frame.job in self._replaying:
                 continue  # watched no more, or covered by the replay
             # A terminal frame is never too old: a job that is still watched has not sent it.
-            if frame.seq > sent or frame.terminal:
+            if frame.seq > sent or frame.terminal or (frame.rewound and frame.seq < sent):
                 self._hand_out(frame)
                 yield frame
 

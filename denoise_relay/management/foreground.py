@@ -24,6 +24,7 @@ from denoise_relay.lifecycle import Status
 from denoise_relay.management.progress_bar import Progress, ProgressBar
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
+from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker.supervisor import Supervisor
 
 POLL_SECONDS = 0.2
@@ -65,6 +66,7 @@ async def run(
 ) -> list[Task]:
     """Run all files to their ends; `preset` and `excerpt` are as in `actions.asubmit`. When
     cancelled, cancels the jobs that have not ended."""
+    enlarge_default_executor()
     tasks = [Task(source=source) for source in sources]
     async with _worker(settings):
         try:

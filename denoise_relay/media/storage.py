@@ -6,11 +6,14 @@ import asyncio
 import shutil
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 from django.core.files import File
-from django.core.files.storage import Storage
+from django.core.files.storage import FileSystemStorage, Storage
+from django.core.files.uploadedfile import UploadedFile
 
 from denoise_relay.models import Job, media_name, media_storage
+from denoise_relay.runtime import disk
 
 
 def local_copy(job: Job, workspace: Path) -> Path:
@@ -28,10 +31,45 @@ def local_file(name: str, target: Path) -> Path:
         return target
 
 
+def store(job: Job, file_name: str, content: File[bytes]) -> str:
+    """Store a recording; return its name in the storage, which nobody can guess.
+
+    On a local disk it is there when this returns, also after a power failure: the row that names it
+    is committed next.
+    """
+    storage = media_storage()
+    name = storage.save(media_name(job, file_name), content)
+    if isinstance(storage, FileSystemStorage):
+        disk.sync(Path(storage.path(name)))
+    return name
+
+
 def store_result(job: Job, file: Path) -> str:
-    """Store a backend's result; return its name in the storage, which nobody can guess."""
+    """Store a backend's result; return its name in the storage. The file stays, so that this can
+    be repeated."""
+    link = file.with_name(f"{file.name}.storing")
+    link.unlink(missing_ok=True)
     with file.open("rb") as content:
-        return media_storage().save(media_name(job, file.name), File(content))
+        try:
+            # A storage on the same disk renames the link, which copies nothing.
+            link.hardlink_to(file)
+        except OSError:  # a disk without hard links
+            return store(job, file.name, File(content))
+        try:
+            return store(job, file.name, _LinkedFile(content, link, name=file.name))
+        finally:
+            link.unlink(missing_ok=True)
+
+
+class _LinkedFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
+    """A file with a path of its own on the disk, which storages rename instead of copying."""
+
+    def __init__(self, content: BinaryIO, path: Path, *, name: str) -> None:
+        super().__init__(content, name=name, size=path.stat().st_size)
+        self._path = path
+
+    def temporary_file_path(self) -> str:
+        return str(self._path)
 
 
 def discard(name: str) -> None:

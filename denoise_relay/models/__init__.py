@@ -10,6 +10,7 @@ from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem,
 from denoise_relay.models.events import Event
 from denoise_relay.models.jobs import Job, StatusChoices, media_name, media_storage
 from denoise_relay.models.parts import Part
+from denoise_relay.models.schedule import ScheduledTask
 
 __all__ = [
     "Answer",
@@ -20,6 +21,7 @@ __all__ = [
     "Job",
     "Method",
     "Part",
+    "ScheduledTask",
     "StatusChoices",
     "Vote",
     "media_name",

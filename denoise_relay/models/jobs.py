@@ -126,10 +126,21 @@ class Job(models.Model):
         _("result may be fetched again"), default=False, db_default=False
     )
 
+    # Its place in the queue (`jobs.turns`): who submitted it, and which turn of theirs it is.
+    submitter = models.CharField(
+        max_length=80, blank=True, default="", db_default="", editable=False
+    )
+    turn = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
+
     # The lease: which supervisor may write, until when, and its fencing number.
     lease_owner = models.CharField(max_length=64, blank=True, default="")
     lease_until = models.DateTimeField(null=True, blank=True)
     epoch = models.PositiveIntegerField(default=0)
+
+    # Set with the job's end, until the site's receivers have been told of it; and until when some
+    # process is telling them (`journal.outbox`).
+    signal_pending = models.BooleanField(default=False, db_default=False, editable=False)
+    signal_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
@@ -146,11 +157,22 @@ class Job(models.Model):
             models.Index(fields=["visitor", "-created_at"], name="relay_job_visitor"),
             # Supervisors query this each second. It stays small, however many jobs have ended.
             models.Index(
-                fields=["created_at", "id"],
+                fields=["turn", "created_at", "id"],
                 # Not by status: SQLite cannot prove that bound parameters are in a list.
                 condition=Q(finished_at__isnull=True),
                 name="relay_job_active",
             ),
+            # So do they this one, which is empty most of the time.
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(signal_pending=True),
+                name="relay_job_signals",
+            ),
+            # The turns served last, of all and of one submitter.
+            models.Index(
+                fields=["-turn"], condition=Q(started_at__isnull=False), name="relay_job_served"
+            ),
+            models.Index(fields=["submitter", "-turn"], name="relay_job_submitter"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

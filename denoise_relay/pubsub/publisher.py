@@ -32,9 +32,9 @@ PAUSE_SECONDS = 5.0
 CONCURRENT_SENDS = 50
 
 
-def frame_of(event: Event) -> Frame:
+def frame_of(event: Event, *, rewound: bool = False) -> Frame:
     """Encode an event; the `url` of a stored recording is a path of this site."""
-    return make_frame(presentation.with_denoised_url(event))
+    return make_frame(presentation.with_denoised_url(event), rewound=rewound)
 
 
 def job_group(job: UUID) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from denoise_relay.live import shutdown
 from denoise_relay.live.feed import feed
 from denoise_relay.runtime import background, database, logs
+from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker import embedded
 
 Scope = MutableMapping[str, Any]
@@ -26,6 +27,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 async def start() -> None:
     """Accept viewers, start the embedded worker, and receive events."""
+    enlarge_default_executor()
     shutdown.reopen()
     await embedded.start()
     feed()

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.exceptions import RelayError, UploadRejected
+from denoise_relay.exceptions import RelayError, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.models import Job
 from denoise_relay.uploads import spool, tus
@@ -21,14 +21,15 @@ from denoise_relay.uploads.spool import ResumableUpload, UploadLocked
 class CompletionError(RelayError):
     """This upload cannot become a job now. `status` is that of the HTTP answer."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_seconds: int = 0) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_seconds = retry_seconds
 
     def response(self) -> HttpResponse:
         """The answer, with the same body as for a file that a form sent and that was rejected."""
-        headers = {"Retry-After": "1"} if self.status == 423 else None
+        headers = {"Retry-After": str(self.retry_seconds)} if self.retry_seconds else None
         return tus.error_response(self.status, self.code, str(self), headers)
 
 
@@ -40,7 +41,7 @@ async def complete(
     now (`actions.asubmit`).
 
     Raises `UploadRejected` after deleting the upload, and `CompletionError`: 404 unknown upload,
-    409 parts are missing, 423 another request is completing it.
+    409 parts are missing, 423 another request is completing it, 503 the server is busy.
     """
     owner = access.upload_owner(viewer)
     upload = await sync_to_async(spool.find, thread_sensitive=False)(owner, upload_id)
@@ -76,6 +77,10 @@ async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str, excerpt:
                 preset=preset,
                 excerpt=excerpt,
             )
+        except UploadDeferred as error:
+            raise CompletionError(
+                error.status, error.code, str(error), error.retry_seconds
+            ) from error
         except UploadRejected:
             await sync_to_async(spool.discard, thread_sensitive=False)(upload)
             raise
@@ -84,7 +89,7 @@ async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str, excerpt:
             job = await _existing_job(viewer, upload.id)
             if job is None:
                 busy = _("Another request is finishing this upload.")
-                raise CompletionError(423, "busy", busy) from error
+                raise CompletionError(423, "busy", busy, 1) from error
             return job
 
 

@@ -9,15 +9,12 @@ crash the job's row tells whether it has become one, and it cannot become two.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
 import secrets
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,20 +22,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import UploadedFile
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import RelayError
-from denoise_relay.models import media_storage
+from denoise_relay.runtime import disk
 
 #: Name of the default folder.
 FOLDER = ".denoise-uploads"
 #: Unfinished uploads of one owner; more are refused until some finish or expire.
 OPEN_UPLOADS = 20
-#: Bytes that a new upload must leave free on the disk: a full disk stops databases.
-SPARE_BYTES = 256 * 1024 * 1024
 #: Bytes that are copied from a request at a time.
 COPY_BYTES = 256 * 1024
 _ID = re.compile(r"[0-9a-f]{16}-(?P<job>[0-9a-f]{32})")
@@ -82,23 +75,11 @@ class ResumableUpload:
 
 
 def folder() -> Path:
-    """`UPLOAD_DIR`, or a folder beside the recordings, from where files are renamed, not copied.
+    """`UPLOAD_DIR`, or a folder beside the recordings. All web processes must share it.
 
-    All web processes must share it. Raises `ImproperlyConfigured` for another user's folder.
+    Raises `ImproperlyConfigured` for another user's folder.
     """
-    configured = relay_settings().UPLOAD_DIR
-    storage = media_storage()
-    if configured:
-        path = Path(configured)
-    elif isinstance(storage, FileSystemStorage):
-        path = Path(storage.location) / FOLDER
-    else:
-        path = Path(tempfile.gettempdir()) / f"{FOLDER}-{os.geteuid()}"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Where all users may write, another one may have taken the name, for example with a link.
-    if not configured and (path.is_symlink() or path.stat().st_uid != os.geteuid()):
-        raise ImproperlyConfigured(f"{path} is not ours: set UPLOAD_DIR to a folder that is.")
-    return path
+    return disk.folder_beside_recordings(FOLDER, relay_settings().UPLOAD_DIR, "UPLOAD_DIR")
 
 
 def job_id(upload_id: str) -> uuid.UUID | None:
@@ -118,8 +99,7 @@ def create(owner: str, name: str, length: int, metadata: str = "") -> ResumableU
     prefix = _owner_hash(owner)
     if sum(1 for _ in where.glob(f"{prefix}-*.part")) >= OPEN_UPLOADS:
         raise TooManyUploads
-    if shutil.disk_usage(where).free < length + SPARE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    disk.require_room(where, length + _announced(where))
     upload = ResumableUpload(
         # Only the owner knows the second half, so nobody else can take the job's id.
         id=f"{prefix}-{uuid.UUID(bytes=secrets.token_bytes(16), version=4).hex}",
@@ -154,10 +134,13 @@ def find(owner: str, upload_id: str) -> ResumableUpload | None:
 def append(upload: ResumableUpload, offset: int, read: Callable[[int], bytes], limit: int) -> int:
     """Add at most `limit` bytes from `read` at `offset`; return the new offset.
 
-    Bytes beyond the declared length are not written. Raises `UploadLocked`, `WrongOffset`, and
-    `FileNotFoundError` when the upload has ended. The file is not synced to disk: a dead
-    process loses no written byte, and after a power failure the client asks for the offset.
+    Bytes beyond the declared length are not written. Raises `UploadLocked`, `WrongOffset`,
+    `FileNotFoundError` when the upload has ended, and `OSError` when the disk is full. The file is
+    not synced to disk: a dead process loses no written byte, and after a power failure the client
+    asks for the offset.
     """
+    # Announced bytes were counted, but others may have filled the disk since.
+    disk.require_room(folder(), min(limit, upload.length - offset))
     with _locked(upload) as part:
         end = part.seek(0, os.SEEK_END)
         if end != offset:
@@ -185,6 +168,9 @@ def complete_file(upload: ResumableUpload) -> Iterator[UploadedFile[bytes]]:
         # On a disk without hard links, a crash now costs the client another upload.
         with contextlib.suppress(OSError):
             os.link(path, link)
+        # A storage that renames keeps the file's time, and the bytes may be older than
+        # `retention.ORPHAN_AGE`: the file would count as an orphan before its row is committed.
+        os.utime(path)
         try:
             yield _SpooledFile(part, upload, link if link.exists() else path)
         finally:
@@ -213,6 +199,16 @@ def expire(now: float | None = None) -> int:
                 path.unlink()
                 deleted += 1
     return deleted
+
+
+def _announced(where: Path) -> int:
+    """Bytes of unfinished uploads that have been accepted and are still to come."""
+    missing = 0
+    for path in where.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            arrived = path.with_suffix(".part").stat().st_size
+            missing += json.loads(path.read_text())["length"] - arrived
+    return missing
 
 
 class _SpooledFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time

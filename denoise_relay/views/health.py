@@ -62,7 +62,7 @@ class _ReadinessCheck:
 async def _check_database() -> bool:
     """Query the database from the threads of the event path, which depends on it."""
     try:
-        await database.call(_select_one)
+        await database.read(_select_one)
     except DatabaseFailure as error:
         logs.logger.warning(
             "Not ready: the database does not answer: %s",

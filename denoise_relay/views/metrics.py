@@ -96,7 +96,7 @@ async def _count() -> None:
     _counted_at = time.monotonic()
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
-            statuses, oldest = await database.call(_numbers)
+            statuses, oldest = await database.read(_numbers)
     except (DatabaseFailure, TimeoutError) as error:
         # No value, because an old one would get a new timestamp.
         instruments.JOBS.clear()

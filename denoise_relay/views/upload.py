@@ -27,7 +27,7 @@ from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
-from denoise_relay.exceptions import UploadRejected
+from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
 from denoise_relay.jobs import actions, excerpts, form_tokens, validation
 from denoise_relay.models import Job
@@ -47,6 +47,14 @@ class Rejection(NamedTuple):
     name: str
     code: str
     message: str
+    status: int = 400
+    #: Seconds after which the same file may be accepted; 0 if it never is.
+    retry_seconds: int = 0
+
+    @classmethod
+    def of(cls, error: UploadRejected, name: str = "") -> Rejection:
+        later = (error.status, error.retry_seconds) if isinstance(error, UploadDeferred) else ()
+        return cls(name, error.code, str(error), *later)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,6 +63,13 @@ class FormResult:
 
     jobs: list[Job] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+
+    def refuse(self, response: HttpResponse) -> HttpResponse:
+        """Give the answer the status of its first rejection."""
+        response.status_code = self.rejections[0].status
+        if seconds := self.rejections[0].retry_seconds:
+            response["Retry-After"] = str(seconds)
+        return response
 
 
 @cache_control(private=True, no_cache=True)
@@ -66,7 +81,8 @@ async def upload(request: HttpRequest) -> HttpResponse:
     again gets the same answer (`jobs.form_tokens`).
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
-    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`.
+    `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`. Where the
+    server is busy, 503 with `Retry-After` in place of 400.
     """
     viewer = await access.viewer_of(request)
     if request.method == "GET":
@@ -117,8 +133,7 @@ async def _complete(viewer: Viewer, fields: Fields) -> HttpResponse:
         )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
-        rejection = Rejection(name="", code=error.code, message=str(error))
-        return _result_json(FormResult(rejections=[rejection]))
+        return _result_json(FormResult(rejections=[Rejection.of(error)]))
     except CompletionError as error:
         return error.response()
 
@@ -146,7 +161,7 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields)
             result.jobs.append(await form_tokens.once(viewer, job_id, submit))
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
-            result.rejections.append(Rejection(name=name, code=error.code, message=str(error)))
+            result.rejections.append(Rejection.of(error, name))
     return result
 
 
@@ -171,12 +186,12 @@ def _files(request: HttpRequest) -> Sequence[File[bytes]]:
     return request.FILES.getlist(FIELD)
 
 
-def _result_json(result: FormResult) -> JsonResponse:
+def _result_json(result: FormResult) -> HttpResponse:
     errors = [
         {"code": r.code, "message": r.message, "file_name": r.name} for r in result.rejections
     ]
     if not result.jobs:
-        return JsonResponse({"errors": errors}, status=400)
+        return result.refuse(JsonResponse({"errors": errors}))
     jobs = [_job_json(job) for job in result.jobs]
     body = jobs[0] | ({"jobs": jobs} if len(jobs) > 1 else {})
     return JsonResponse(body | ({"errors": errors} if errors else {}), status=201)
@@ -226,5 +241,5 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "texts": presentation.upload_texts(size_limit),
         "blank": Job(),
     }
-    status = 400 if result.rejections else 200
-    return render(request, "denoise_relay/upload.html", context, status=status)
+    response = render(request, "denoise_relay/upload.html", context)
+    return result.refuse(response) if result.rejections else response

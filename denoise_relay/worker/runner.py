@@ -6,11 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from denoise_relay import signals
 from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
@@ -127,7 +125,7 @@ class Runner:
         offered = self._backend.presets(self._settings)
         preset = presets.preset_to_run(job.preset, offered, self._settings)
         results = ResultStore(self)
-        with workspace.new_folder() as folder:
+        with workspace.new_folder(self._settings) as folder:
             try:
                 async with asyncio.timeout_at(deadline.at) as timeout:
                     self._assignment = await workspace.assignment(job, Path(folder), preset)
@@ -166,7 +164,7 @@ class Runner:
         url = where.get("result_url", "")
         fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=warning)
         try:
-            await self._conclude(fact, signals.job_done, status=Status.DONE, **where)
+            await self._conclude(fact, status=Status.DONE, **where)
         except Exception:
             # The end was not written, so no row names the file. (After a cancellation one may.)
             await asyncio.to_thread(storage.discard, where.get("result", ""))
@@ -180,33 +178,31 @@ class Runner:
             "fetchable": fetchable and is_fetchable(self._lease.job, self._upstream_id),
         }
         try:
-            await self._conclude(fact, signals.job_failed, **changes)
+            await self._conclude(fact, **changes)
         except LeaseLost:
             return
         self._log("job_failed", "Job %s ended with an error: %s", message)
 
-    async def _conclude(self, fact: Fact, signal: Signal, **changes: Any) -> None:
-        """Commit the job's end and send its signal.
+    async def _conclude(self, fact: Fact, **changes: Any) -> None:
+        """Commit the job's end; its signal is sent by the `SignalSender`.
 
-        A cancellation waits up to `CONCLUDE_SECONDS` for both, so that finished work is not done
-        again and receivers are called.
+        A cancellation waits up to `CONCLUDE_SECONDS`, so that finished work is not done again.
         """
 
-        async def end_and_signal() -> None:
+        async def end() -> None:
             try:
                 await self._write(fact, **changes)
             except LeaseLost:
                 # A commit whose answer was lost is repeated, and the repetition is fenced off,
                 # because the job has ended.
-                end = await database.call_with_retry(self._end_in_journal, changes)
-                if end is None:
+                last = await database.call_with_retry(self._end_in_journal, changes)
+                if last is None:
                     raise
-                await publisher.publish([end])
+                await publisher.publish([last])
             if self._parted:
                 await database.call(parts.discard_results, self._lease.job)
-            await signals.send_ended(signal, self._lease.job)
 
-        task = spawn(end_and_signal(), f"denoise-end-{self._lease.job.hex[:8]}")
+        task = spawn(end(), f"denoise-end-{self._lease.job.hex[:8]}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -27,7 +27,9 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.subscriber import Subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
+from denoise_relay.worker.pruner import Pruner
 from denoise_relay.worker.runner import Runner
+from denoise_relay.worker.signal_sender import SignalSender
 from denoise_relay.worker.verification import ResultVerifier
 
 #: Between two looks for jobs, because a message that there is one may be lost.
@@ -36,6 +38,7 @@ SWEEP_SECONDS = 1.0
 STOP_SECONDS = 5.0
 #: Names of the side tasks.
 WRITER, SWEEP, POSITIONS = "denoise-journal-writer", "denoise-supervisor", "denoise-positions"
+SIGNALS, PRUNER = "denoise-signals", "denoise-pruner"
 
 
 class Supervisor:
@@ -51,6 +54,7 @@ class Supervisor:
         self._settings = settings
         self._writer = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
         self._verifier = ResultVerifier(settings)
+        self._signals = SignalSender(settings.LEASE_SECONDS)
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         #: Set to sweep at once.
         self._wake = asyncio.Event()
@@ -89,6 +93,8 @@ class Supervisor:
         self._side_tasks.start(WRITER, self._writer.run)
         self._side_tasks.start(SWEEP, self._sweep_until_stopped)
         self._side_tasks.start(POSITIONS, self._announce_positions)
+        self._side_tasks.start(SIGNALS, self._signals.run)
+        self._side_tasks.start(PRUNER, Pruner(self._settings).run)
 
     async def stop(self) -> None:
         """Stop runners, commit what they have reported, release the leases. May be repeated."""
@@ -110,6 +116,7 @@ class Supervisor:
             # If the database is away, the leases expire.
             async with asyncio.timeout(STOP_SECONDS):
                 await database.LEASES.call(leases.release, self.owner)
+        await self._signals.stop()
         await self._backend.aclose()
         await publisher.wake()
 
@@ -238,3 +245,4 @@ class Supervisor:
                 extra=logs.fields("runner_crashed", job=str(job)),
             )
         self._wake.set()  # there is a free slot
+        self._signals.wake()

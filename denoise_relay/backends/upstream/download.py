@@ -24,6 +24,7 @@ from denoise_relay.conf import RelaySettings
 from denoise_relay.events import clean_text
 from denoise_relay.exceptions import ProtocolError
 from denoise_relay.formats import MEDIA_TYPES, extension_for, extension_of, is_text
+from denoise_relay.runtime import disk
 from denoise_relay.runtime.backoff import retry_after
 
 #: All of one download, redirects included.
@@ -120,9 +121,9 @@ class Downloads:
                     raise ResultTooLarge(f"the result exceeds {self._max_bytes} bytes")
                 batch += chunk
                 if len(batch) >= WRITE_BYTES:
-                    await asyncio.to_thread(_write, file, bytes(batch))
+                    await asyncio.to_thread(_write, file, bytes(batch), path.parent)
                     batch.clear()
-            await asyncio.to_thread(_write, file, bytes(batch))
+            await asyncio.to_thread(_write, file, bytes(batch), path.parent)
         # A body shorter than its Content-Length has raised `OutcomeUnknown` already.
         if not size:
             raise DownloadFailed("the result is empty")
@@ -138,7 +139,9 @@ def _create(path: Path) -> BinaryIO:
     return path.open("wb")
 
 
-def _write(file: BinaryIO, data: bytes) -> None:
+def _write(file: BinaryIO, data: bytes, folder: Path) -> None:
+    # Many results may come at once: `MAX_RESULT_BYTES` bounds one, this all of them.
+    disk.require_room(folder)
     file.write(data)
     file.flush()  # here, in a thread, and not when the loop closes the file
 

@@ -17,6 +17,7 @@ from denoise_relay import backends
 from denoise_relay.conf import RelaySettings, relay_settings
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
+from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker.supervisor import Supervisor
 
 #: From the first signal to the end, even if something hangs: process managers kill after 10 s.
@@ -74,6 +75,7 @@ def _show_metrics(port: int) -> None:
 
 async def _work(settings: RelaySettings) -> bool:
     """Work until a signal comes. Returns false if the supervisor stayed unhealthy instead."""
+    enlarge_default_executor()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,6 +17,7 @@ from denoise_relay.jobs import validation
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
 from tests.db.api.calls import ROOT, call
+from tests.db.jobs.test_validation import fail_probes
 from tests.db.presets import TWO_PRESETS
 
 needs_engine = pytest.mark.skipif(not engine.available(), reason="the engine is not installed")
@@ -110,6 +111,15 @@ def test_unusable_file_is_a_400_with_a_reason(secret: str, name: str) -> None:
 
 
 @needs_engine
+def test_a_server_too_busy_to_check_says_when_to_come_back(
+    secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_probes(monkeypatch, engine.MediaRejected("too_slow"))
+    answer = call(ROOT, secret, method="POST", data={"audio": wav()})
+    assert (answer.status, answer["Retry-After"]) == (503, "10")
+    assert answer.json()["errorCode"] == "50302"
+
+
 def test_no_csrf_token_is_needed(secret: str) -> None:
     client = AsyncClient(enforce_csrf_checks=True)
 

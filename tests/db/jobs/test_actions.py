@@ -80,10 +80,10 @@ def test_events_are_in_the_sites_language_not_the_persons(published: list[int]) 
 def test_no_file_is_left_of_a_job_that_could_not_be_made(
     media: Path, monkeypatch: pytest.MonkeyPatch, published: list[int]
 ) -> None:
-    def away() -> int:
+    def away(alias: str, turn: int) -> int:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(queue_positions, "waiting", away)
+    monkeypatch.setattr(queue_positions, "ahead_of", away)
 
     with pytest.raises(DatabaseError):
         actions.submit(ContentFile(tone(), "a.wav"))

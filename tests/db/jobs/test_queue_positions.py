@@ -56,7 +56,7 @@ async def test_a_job_whose_runner_died_waits_again() -> None:
 
     await queue_positions.announce()
 
-    assert await database.call(queue_positions.waiting) == 2
+    assert await database.call(queue_positions.ahead_of, "default", 0) == 2
     assert (await database.call(messages, dead))[-1] == "Queued"
     assert (await database.call(messages, alive))[-1] == "Queued, 1 ahead"
 

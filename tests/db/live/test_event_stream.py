@@ -168,7 +168,7 @@ async def test_a_viewer_that_leaves_watches_no_more(the_feed: Feed) -> None:
     job, before = await job_with(), asyncio.all_tasks()
     request = HttpRequest()
     request.method = "GET"
-    response = event_stream.sse_response(event_stream.event_stream(job.pk, None, encode))
+    response = await event_stream.sse_response(job.pk, None, encode)
     parts = aiter(response)
 
     async def read() -> None:
@@ -205,6 +205,17 @@ async def test_a_stream_holds_no_database_connection_of_its_request() -> None:
     held = await sync_to_async(lambda: connection.connection)()
     assert held is None
     await response.streaming_content.aclose()
+
+
+@pytest.mark.usefixtures("unreadable_journal")
+async def test_a_journal_that_cannot_be_read_is_a_503_and_no_empty_stream(the_feed: Feed) -> None:
+    job = await job_with()
+
+    response = await ask(job.pk)
+
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert the_feed.viewers == 0
 
 
 @pytest.mark.usefixtures("unreadable_journal")

@@ -135,7 +135,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
     that event, and so raises the feed's number above what the first has seen."""
     job = await database.call(make_job)
     first, second = Box(), Box()
-    looked, seen, real = asyncio.Event(), asyncio.Event(), database.call
+    looked, seen, real = asyncio.Event(), asyncio.Event(), database.read
 
     async def slow(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = await real(function, *args, **kwargs)
@@ -145,7 +145,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
         return found
 
     the_feed.watch(job.pk, first)
-    monkeypatch.setattr(database, "call", slow)
+    monkeypatch.setattr(database, "read", slow)
     reading = asyncio.create_task(replayed(the_feed, job.pk, 0), name="test-replay")
     await looked.wait()
     await real(end, job)  # not published
@@ -159,7 +159,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
 async def test_a_frame_during_the_replay_leaves_no_gap(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, box, real = await database.call(make_job), Box(), database.call
+    job, box, real = await database.call(make_job), Box(), database.read
     live: list[Event] = []
 
     async def slow(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -172,7 +172,7 @@ async def test_a_frame_during_the_replay_leaves_no_gap(
             the_feed.deliver(frame_of(live[1]))  # the message of the first was lost
         return found
 
-    monkeypatch.setattr(database, "call", slow)
+    monkeypatch.setattr(database, "read", slow)
     the_feed.watch(job.pk, box)
 
     assert await replayed(the_feed, job.pk, 0) == [1, 2, 3]

@@ -59,7 +59,7 @@ async def test_a_client_that_leaves_during_the_replay_leaves_nothing(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, before = await job_with(3), asyncio.all_tasks()
-    reading, gate, real = asyncio.Event(), asyncio.Event(), database.call
+    reading, gate, real = asyncio.Event(), asyncio.Event(), database.read
 
     async def slow(function: Any, *args: Any, **kwargs: Any) -> Any:
         if function is read.after:
@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_during_the_replay_leaves_nothing(
             await gate.wait()
         return await real(function, *args, **kwargs)
 
-    monkeypatch.setattr(database, "call", slow)
+    monkeypatch.setattr(database, "read", slow)
     client = await connected(job_path(job, "?after=0"))
     await reading.wait()
     await client.send_input({"type": "websocket.disconnect", "code": 1006})

@@ -144,6 +144,8 @@ async def test_viewers_converge_however_they_connect(
         percents = [frame["pct"] for frame in viewer.frames]
         assert percents == sorted(percents)
         assert [frame["stage"] != "processing" for frame in viewer.frames].count(True) == 1
+        for frame in viewer.frames:  # so is the first frame after a forged number marked
+            assert not frame.pop("rewound", False) or (viewer.after or 0) > frame["seq"]
         assert viewer.frames[-1] == journal[len(events)]
         assert all(frame == journal[frame["seq"]] for frame in viewer.frames)
     # A viewer that asked for everything got everything.

@@ -78,7 +78,7 @@ async def test_live_frames_during_a_replay_are_neither_lost_nor_sent_twice(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another task empties the mailbox while the journal is read, as that of a socket does."""
-    job, real = await job_with(1), database.call
+    job, real = await job_with(1), database.read
     reading, gate = asyncio.Event(), asyncio.Event()
 
     async def slow(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ async def test_live_frames_during_a_replay_are_neither_lost_nor_sent_twice(
             await gate.wait()
         return found
 
-    monkeypatch.setattr(database, "call", slow)
+    monkeypatch.setattr(database, "read", slow)
     replay = asyncio.create_task(replayed(watcher, job, 0), name="test-replay")
     await reading.wait()
     await publish(job, 50)

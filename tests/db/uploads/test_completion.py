@@ -11,10 +11,11 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from denoise_relay import access
+from denoise_relay import access, engine
 from denoise_relay.jobs import actions
 from denoise_relay.models import Job, media_storage
 from denoise_relay.uploads import spool
+from tests.db.jobs.test_validation import fail_probes
 from tests.db.uploads import tus_requests as tus
 from tests.db.uploads.tus_requests import HALF, TUS, WAV
 
@@ -116,7 +117,7 @@ def test_asking_again_finds_the_same_job(client: Client) -> None:
 @pytest.mark.parametrize(
     ("module", "function", "jobs"),
     # Called before the job is committed, with the file stored; called after that.
-    [(actions, "_enqueue", 0), (spool, "discard", 1)],
+    [(actions, "enqueue", 0), (spool, "discard", 1)],
 )
 def test_a_crash_leaves_an_upload_that_becomes_one_job(
     client: Client, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, jobs: int
@@ -152,6 +153,20 @@ def test_a_rejected_file_is_deleted(client: Client) -> None:
     assert answer.json()["errors"][0]["message"]
     assert tus.spool_files() == []
     assert tus.complete(client, url).status_code == 404
+
+
+def test_a_server_too_busy_to_check_keeps_the_file(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = tus.upload_all(client)
+    with monkeypatch.context() as busy:
+        fail_probes(busy, engine.MediaRejected("too_slow"))
+        answer = tus.complete(client, url)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+        assert answer.json()["errors"][0]["code"] == "too_slow"
+    assert tus.offset_of(client, url) == len(WAV)
+    assert tus.complete(client, url).status_code == 201
+    check_stored(Job.objects.get())
 
 
 def test_somebody_elses_job_does_not_answer_for_an_upload(client: Client) -> None:

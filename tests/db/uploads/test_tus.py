@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from denoise_relay import access
+from denoise_relay.runtime import disk
 from denoise_relay.uploads import spool
 from tests.db.uploads import tus_requests as tus
 from tests.db.uploads.tus_requests import HALF, TUS, WAV
@@ -160,7 +161,7 @@ def test_unfinished_uploads_of_one_visitor_are_bounded(client: Client) -> None:
 def test_a_full_disk_is_reported_before_the_file_comes(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "SPARE_BYTES", 2**60)
+    monkeypatch.setattr(disk, "SPARE_BYTES", 2**60)
     answer = tus.post_upload(client)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (507, "no_space")
 

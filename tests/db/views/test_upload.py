@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from denoise_relay import engine
 from denoise_relay.models import Job
 from denoise_relay.testing import tone_wav
 from tests.db.factories import finish, stored_job
+from tests.db.jobs.test_validation import fail_probes
 
 pytestmark = pytest.mark.django_db
 JSON = {"Accept": "application/json"}
@@ -73,6 +75,16 @@ def test_json_says_what_is_wrong(client: Client, data: dict[str, Any], code: str
     assert error["code"] == code
     assert error["message"]
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("headers", [JSON, {}], ids=["json", "page"])
+def test_a_server_too_busy_to_check_says_so(
+    client: Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    fail_probes(monkeypatch, engine.MediaRejected("too_slow"))
+    answer = client.post("/", {"audio": wav()}, headers=headers)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+    assert "The server is busy" in answer.content.decode()
 
 
 def test_a_refusal_stands_at_the_field_and_the_good_file_is_kept(client: Client) -> None:

@@ -46,6 +46,27 @@ test("seq strictly increases: repeats and older frames change nothing", () => {
   }
 });
 
+test("after a database went back, the end counts whatever its seq", () => {
+  const state = after([frame(50, { pct: 62 })]);
+  for (const seq of [45, 50]) {
+    const ended = applyFrame(state, done(seq));
+    assert.deepEqual([ended.stage, ended.seq, ended.url], ["done", seq, "/clean.wav"]);
+    const told = applySnapshot(state, { ...done(seq), status: "done" });
+    assert.deepEqual([told.stage, told.status], ["done", "done"]);
+  }
+});
+
+test("after a database went back, progress goes on from where the server says", () => {
+  const state = after([frame(50, { pct: 62 })]);
+  assert.equal(applyFrame(state, frame(31)), state);
+  const back = applyFrame(state, frame(31, { pct: 40, message: "Again", rewound: true }));
+  assert.deepEqual([back.seq, back.pct, back.message], [31, 62, "Again"]);
+  assert.equal(applyFrame(back, frame(31, { rewound: true })), back);
+  assert.equal(applyFrame(back, frame(32)).seq, 32);
+  const ended = after([done(60)]);
+  assert.equal(applyFrame(ended, frame(31, { rewound: true })), ended);
+});
+
 test("a hole is no obstacle: frames are whole states", () => {
   assert.equal(after([frame(1), frame(9)]).seq, 9);
 });
@@ -114,9 +135,10 @@ test("a snapshot refines the status at the same seq: error becomes canceled", ()
 
 test("a snapshot never goes back", () => {
   const state = after([frame(5)]);
-  assert.equal(applySnapshot(state, { ...frame(4), status: "done", stage: "done" }), state);
+  assert.equal(applySnapshot(state, { ...frame(4), status: "processing" }), state);
   const ended = after([done(6)]);
   assert.equal(applySnapshot(ended, { ...frame(9), status: "processing" }), ended);
+  assert.equal(applySnapshot(ended, { ...done(5), status: "done" }), ended);
 });
 
 test("a snapshot brings the end with its address", () => {
@@ -150,7 +172,7 @@ test("any order of any frames keeps the promises", () => {
       const stage = ["processing", "processing", "processing", "done", "error"][random(5)];
       const next = applyFrame(state, frame(random(30), { stage, pct: random(120) - 10 }));
       if (next !== state) {
-        assert.ok(next.seq > state.seq);
+        assert.ok(next.seq > state.seq || isTerminal(next));
         assert.ok(next.pct >= state.pct && next.pct <= 100);
         assert.ok(!isTerminal(state));
         if (isTerminal(next)) ends += 1;

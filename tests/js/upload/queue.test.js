@@ -97,6 +97,7 @@ test("413 of a proxy, 500 without JSON, and a 201 that is none", async () => {
     [{ status: 500, body: null }, "could not", true],
     [{ status: 201, body: null }, "could not", true],
     [{ status: 400, body: { errors: [{ message: 7 }] } }, "could not", true],
+    [{ status: 503, body: { errors: [{ message: "Busy." }] } }, "Busy.", true],
   ];
   for (const [answer, message, again] of cases) {
     const { queue, requests } = uploads();

@@ -47,24 +47,31 @@ export function isTerminal(state) {
 /**
  * Apply one live frame. Returns the very same object when the frame changes nothing: an old
  * or repeated seq, another job, an unknown stage, or anything after the end.
+ *
+ * A lower seq counts in two cases, both after a database went back in time: the server says so
+ * (`rewound`), or the frame is the end, which in one history has the greatest seq.
  * @param {JobState} state
  * @param {any} frame
  * @returns {JobState}
  */
 export function applyFrame(state, frame) {
-  if (!isFor(state, frame) || isTerminal(state) || frame.seq <= state.seq) return state;
+  if (!isFor(state, frame) || isTerminal(state)) return state;
+  const back = isTerminal(frame) || (frame.rewound === true && frame.seq < state.seq);
+  if (frame.seq <= state.seq && !back) return state;
   return advance(state, frame, statusFor(frame.stage, undefined, moving(state, frame)));
 }
 
 /**
  * Apply the answer of the status endpoint. It is a whole state read from the database, so the
- * same seq may still refine `status` (an error may turn out to be a cancel), but never go back.
+ * same seq may still refine `status` (an error may turn out to be a cancel). Progress never goes
+ * back: an answer may have been overtaken by frames. The end counts whatever its seq, as in a frame.
  * @param {JobState} state
  * @param {any} snapshot
  * @returns {JobState}
  */
 export function applySnapshot(state, snapshot) {
-  if (!isFor(state, snapshot) || snapshot.seq < state.seq) return state;
+  if (!isFor(state, snapshot)) return state;
+  if (snapshot.seq < state.seq && (isTerminal(state) || !isTerminal(snapshot))) return state;
   if (isTerminal(state) && snapshot.stage !== state.stage) return state;
   const status = statusFor(snapshot.stage, snapshot.status, state.status);
   if (snapshot.seq === state.seq && status === state.status && snapshot.stage === state.stage) {

@@ -156,7 +156,8 @@ export class UploadQueue {
       return { state: "accepted", pct: 100, answer: body };
     }
     const message = body?.errors?.[0]?.message;
-    if (typeof message === "string" && message) return { state: "rejected", message };
+    const again = status === 429 || status === 503;
+    if (typeof message === "string" && message) return { state: "rejected", message, again };
     if (status === 413) return { state: "rejected", message: this.#texts.tooLarge };
     return { state: "rejected", message: this.#texts.failed, again: true };
   }

@@ -1,6 +1,9 @@
 """Who sends a request and which jobs they may see or change: one policy for pages, WebSockets,
 SSE, JSON, the API and recordings.
 
+A policy may have a filter besides, `policy.filter_jobs(viewer, jobs)`, which returns those of the
+viewer's own jobs that they may view, so that lists stay one query. The two must say the same.
+
 A job that a viewer may not see gets the same answer as a job that does not exist. Sites
 replace `default_policy` through `DENOISE_RELAY["ACCESS_POLICY"]`.
 """
@@ -10,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -26,6 +30,8 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
 
 Action = Literal["view", "change", "delete"]
+#: Jobs of a page's list that a policy without a filter is asked about.
+ASKED_AT_MOST = 1000
 API_KEY_HEADER = "x-api-key"
 #: Session entry that holds the token of an anonymous visitor. The session's own key would not
 #: do: Django changes it at login, and a visitor keeps their jobs after that.
@@ -71,13 +77,25 @@ def default_policy(viewer: Viewer, job: Job, action: Action) -> bool:
     )
 
 
+def _all_of_them(viewer: Viewer, jobs: QuerySet[Job]) -> QuerySet[Job]:
+    return jobs
+
+
+# Whoever brought a job may see it.
+default_policy.filter_jobs = _all_of_them  # type: ignore[attr-defined]
+
+
+def _policy() -> Any:
+    return import_string(relay_settings().ACCESS_POLICY)
+
+
 def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
     """Whether the site's policy allows this.
 
     To delete a job, one must also be allowed to change it: a policy that was written before there
     was `delete` may say yes to every action that it does not know.
     """
-    policy = import_string(relay_settings().ACCESS_POLICY)
+    policy = _policy()
     if action == "delete" and not policy(viewer, job, "change"):
         return False
     return bool(policy(viewer, job, action))
@@ -97,7 +115,11 @@ async def aget_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job
 
 
 def jobs_of(viewer: Viewer) -> QuerySet[Job]:
-    """The viewer's own jobs, newest first. Staff find all jobs in the admin."""
+    """The viewer's own jobs, newest first. Staff find all jobs in the admin.
+
+    A policy that has a filter (`filters_lists`) has narrowed them. Otherwise each job is still to
+    be asked about, by `visible`.
+    """
     mine = Q(pk__in=[])
     if viewer.user.is_authenticated:
         mine |= Q(owner=viewer.user.pk)
@@ -107,7 +129,32 @@ def jobs_of(viewer: Viewer) -> QuerySet[Job]:
         mine |= Q(api_key=viewer.api_key)
         if viewer.api_key.user_id is not None:
             mine |= Q(owner=viewer.api_key.user_id)
-    return Job.objects.filter(mine)
+    jobs = Job.objects.filter(mine)
+    if not filters_lists():
+        return jobs.select_related("owner", "api_key")  # which the policy may read
+    narrowed: QuerySet[Job] = _policy().filter_jobs(viewer, jobs)
+    return narrowed
+
+
+def filters_lists() -> bool:
+    """Whether the policy has a queryset filter, so that a list is one query."""
+    return hasattr(_policy(), "filter_jobs")
+
+
+def visible(viewer: Viewer, jobs: Iterable[Job]) -> list[Job]:
+    """Those of some jobs of `jobs_of` that the viewer may see."""
+    if filters_lists():
+        return list(jobs)
+    return [job for job in jobs if allowed(viewer, job)]
+
+
+def listed(viewer: Viewer) -> QuerySet[Job] | list[Job]:
+    """What `jobs_of` and `visible` say together, for a paginator.
+
+    For a policy without a filter these are among the newest `ASKED_AT_MOST`.
+    """
+    jobs = jobs_of(viewer)
+    return jobs if filters_lists() else visible(viewer, jobs[:ASKED_AT_MOST])
 
 
 async def viewer_of(request: HttpRequest) -> Viewer:
@@ -185,6 +232,11 @@ def usable(key: ApiKey | None) -> ApiKey | None:
 async def aget_api_key(secret: str) -> ApiKey | None:
     """`get_api_key` for async views."""
     return await sync_to_async(get_api_key)(secret)
+
+
+def key_now(pk: int | str) -> ApiKey | None:
+    """The API key with this primary key; None when deleted, revoked, or of an inactive user."""
+    return usable(ApiKey.objects.select_related("user").filter(pk=pk).first())
 
 
 def create_api_key(name: str, user: AbstractBaseUser | None = None) -> str:

@@ -37,8 +37,11 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     ]
     relay = conf.relay_settings()
     try:
-        if not callable(import_string(relay.ACCESS_POLICY)):
+        policy = import_string(relay.ACCESS_POLICY)
+        if not callable(policy):
             raise ImportError("it is not callable")
+        if not callable(getattr(policy, "filter_jobs", policy)):
+            raise ImportError("its filter_jobs is not callable")
     except ImportError as error:
         found.append(
             Error(

@@ -86,7 +86,7 @@ class RelaySettings:
     STORE_RESULTS: bool = True
     #: Hosts (`name` or `name:port`) whose results may come from private addresses.
     ALLOWED_RESULT_HOSTS: tuple[str, ...] = ()
-    #: Dotted path of `policy(viewer, job, action) -> bool`.
+    #: Dotted path of `policy(viewer, job, action) -> bool`; it may have a `filter_jobs` for lists.
     ACCESS_POLICY: str = "denoise_relay.access.default_policy"
     #: What becomes of the jobs of a user who is deleted: `keep` (staff still see them) or `delete`.
     ON_USER_DELETE: str = "keep"

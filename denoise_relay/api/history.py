@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -56,36 +57,62 @@ def _status(status: Status) -> str:
 async def pages(
     viewer: Viewer, offset: int, limit: int, link: Link
 ) -> AsyncGenerator[list[str], None]:
-    """The viewer's records as JSON, newest first, in non-empty lists of at most `PAGE_SIZE`.
+    """The viewer's records as JSON, newest first, in non-empty lists; only the last is shorter
+    than `PAGE_SIZE`.
 
     Only the first query skips `offset` rows. The next ones continue after the last job of the
-    one before, so that new jobs neither repeat a record nor hide one.
+    one before, so that new jobs neither repeat a record nor hide one. Under a policy without a
+    filter, all of the viewer's jobs are read and asked about, until there are enough.
     """
-    left = min(limit, MAX_RECORDS)
+    left, page = min(limit, MAX_RECORDS), _Page(skip=offset)
+    collected: list[str] = []
+    while left > 0 and page.more:
+        page = await sync_to_async(_next_page)(viewer, page, left, link)
+        left -= len(page.records)
+        collected += page.records
+        if len(collected) >= PAGE_SIZE:
+            yield collected
+            collected = []
+    if collected:
+        yield collected
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Page:
+    """What one query found."""
+
+    records: Sequence[str] = ()
+    #: The last job read; the next query continues after it.
     last: Job | None = None
-    while left > 0:
-        take = min(left, PAGE_SIZE)
-        skip = 0 if last else offset
-        records, last = await sync_to_async(_page)(viewer, last, skip, take, link)
-        if records:
-            yield records
-        if len(records) < take:
-            return
-        left -= take
+    #: Visible jobs that are still to be skipped.
+    skip: int = 0
+    #: Whether there may be more jobs.
+    more: bool = True
 
 
-def _page(
-    viewer: Viewer, last: Job | None, offset: int, take: int, link: Link
-) -> tuple[list[str], Job | None]:
-    """Encoded records and the last job. Called in a thread: to sign and encode a page takes as
-    long as a few hundred events."""
+def _next_page(viewer: Viewer, before: _Page, left: int, link: Link) -> _Page:
+    """Called in a thread: to sign and encode a page takes as long as a few hundred events."""
     query = _jobs(viewer)
-    if last is not None:
+    if (last := before.last) is not None:
         query = query.filter(
             Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
         )
-    jobs = list(query[offset : offset + take])
-    return [to_json(record(job, link)) for job in jobs], jobs[-1] if jobs else None
+    if access.filters_lists():
+        take = min(left, PAGE_SIZE)
+        jobs = visible = list(query[before.skip : before.skip + take])
+        skip = 0
+    else:
+        take = PAGE_SIZE
+        jobs = list(query[:take])
+        visible = access.visible(viewer, jobs)
+        skip = max(before.skip - len(visible), 0)
+        visible = visible[before.skip :][:left]
+    return _Page(
+        records=[to_json(record(job, link)) for job in visible],
+        last=jobs[-1] if jobs else None,
+        skip=skip,
+        more=len(jobs) == take,
+    )
 
 
 def _jobs(viewer: Viewer) -> QuerySet[Job]:

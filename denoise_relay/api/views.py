@@ -48,7 +48,7 @@ async def denoise(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
 async def progress(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBase:
     """A job's live progress as SSE. The stream closes after the event that ends the job."""
     job = await job_of_key(key, job_id)
-    encode = _contract_encoder(signed_urls.link_builder(request))
+    encode = _contract_encoder(signed_urls.link_builder(request, key))
     return await sse_response(job.pk, None, encode, viewer_of_key(key))
 
 
@@ -63,7 +63,7 @@ async def job(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBas
 @require_api_key("POST")
 async def whole(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBase:
     """An extension: denoise the whole recording of an excerpt, once, however often it is asked."""
-    job = await job_of_key(key, job_id)
+    job = await job_of_key(key, job_id, "change")
     try:
         return _submitted(await actions.adenoise_whole(job))
     except ValueError:
@@ -74,17 +74,14 @@ async def whole(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseB
 
 
 async def audio(request: HttpRequest, job_id: str, kind: str) -> HttpResponseBase:
-    """A recording by its signed URL; the same 404 if that is forged or expired, or the job gone."""
+    """A recording by its signed URL; the same 404 if that is forged or expired, the job gone, or
+    the key revoked for which it was signed."""
     if request.method not in METHODS:
         allow = {"Allow": ", ".join(METHODS)}
         return errors.error_response(errors.BAD_METHOD, "Method not allowed", headers=allow)
     try:
-        job_uuid = UUID(job_id)
-        if not signed_urls.valid(job_uuid, kind, request.GET.get("sig", "")):
-            raise Http404("No such job.")
-        job = await Job.objects.filter(pk=job_uuid).afirst()
-        if job is None:
-            raise Http404("No such job.")
+        find = sync_to_async(signed_urls.job_of_link)
+        job = await find(UUID(job_id), kind, request.GET.get("sig", ""))
         # Programs fetch the file, they do not play it: no parts.
         return await recording_response(request, job, kind, attachment=True)
     except (Http404, ValueError):
@@ -137,7 +134,7 @@ async def _list(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
             errors.BAD_PAGE,
             "offset must be a whole number >= 0 and limit a whole number >= 1",
         )
-    pages = history.pages(viewer_of_key(key), offset, limit, signed_urls.link_builder(request))
+    pages = history.pages(viewer_of_key(key), offset, limit, signed_urls.link_builder(request, key))
     # Read before the headers are sent, so that a database failure is an error answer and not a
     # list that breaks off. Most lists have no second page.
     first: list[str] = await anext(pages, [])

@@ -19,7 +19,6 @@ from django.utils.crypto import constant_time_compare
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.models import ApiKey
 from denoise_relay.runtime import database
 
 
@@ -92,7 +91,8 @@ def refreshed(viewer: Viewer) -> Viewer | None:
         user = _user_now(user, session)
     if session is not None:
         visitor = visitor or access.derived_visitor(session, user)
-    return replace(viewer, user=user, visitor=visitor, api_key=_key_now(viewer.api_key))
+    key = access.key_now(viewer.api_key.pk) if viewer.api_key is not None else None
+    return replace(viewer, user=user, visitor=visitor, api_key=key)
 
 
 def _user_now(
@@ -103,10 +103,3 @@ def _user_now(
     # A user whom the site knows by something else than the session.
     found = type(user)._default_manager.filter(pk=user.pk).first()
     return found if found is not None and found.is_active else AnonymousUser()
-
-
-def _key_now(key: ApiKey | None) -> ApiKey | None:
-    if key is None:
-        return None
-    found = ApiKey.objects.select_related("user").filter(pk=key.pk).first()
-    return access.usable(found)

@@ -215,7 +215,7 @@ async def _upload_page(
 
 
 def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> HttpResponse:
-    page = Paginator(access.jobs_of(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(access.listed(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
     settings = relay_settings()
     size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
     context = {

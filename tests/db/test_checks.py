@@ -24,6 +24,13 @@ class Complaining(Scripted):
         return [Error("Not today.", id="scripted.E001")]
 
 
+def policy_with_a_bad_filter(*_: object) -> bool:
+    return True
+
+
+policy_with_a_bad_filter.filter_jobs = 7  # type: ignore[attr-defined]
+
+
 def found() -> list[CheckMessage]:
     """What our own checks say, by id."""
     ours = [m for m in run_checks(tags=[checks.TAG]) if m.id and not m.id.startswith("security")]
@@ -57,6 +64,15 @@ def test_nothing_is_wrong(settings: Settings) -> None:
             Error(
                 "DENOISE_RELAY: ACCESS_POLICY 'denoise_relay.access.SESSION_KEY' cannot be used: "
                 "it is not callable.",
+                hint="Give the dotted path of policy(viewer, job, action) -> bool.",
+                id="denoise_relay.E002",
+            ),
+        ),
+        (
+            {"ACCESS_POLICY": "tests.db.test_checks.policy_with_a_bad_filter"},
+            Error(
+                "DENOISE_RELAY: ACCESS_POLICY 'tests.db.test_checks.policy_with_a_bad_filter' "
+                "cannot be used: its filter_jobs is not callable.",
                 hint="Give the dotted path of policy(viewer, job, action) -> bool.",
                 id="denoise_relay.E002",
             ),

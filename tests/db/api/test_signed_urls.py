@@ -17,7 +17,7 @@ from tests.db.requests import fetch
 @pytest.fixture
 def link(key: ApiKey) -> str:
     job = finish(stored_job(api_key=key))
-    return f"{ROOT}/{job.pk}/audio/denoised?sig={signed_urls.signature(job.pk, 'denoised')}"
+    return f"{ROOT}/{job.pk}/audio/denoised?sig={signed_urls.signature(job.pk, 'denoised', key)}"
 
 
 def test_link_needs_no_key_and_has_ranges(link: str) -> None:

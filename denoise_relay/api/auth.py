@@ -17,6 +17,9 @@ from denoise_relay.access import Action, Viewer
 from denoise_relay.api import errors
 from denoise_relay.models import ApiKey, Job
 
+#: Says to another relay what it may use beyond the contract (`backends.upstream.client`).
+EXTENSIONS_HEADER, EXTENSIONS = "Denoise-Relay-Extensions", "idempotency-key, cancel"
+
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
 KeyView = Callable[Concatenate[HttpRequest, ApiKey, P], Coroutine[Any, Any, HttpResponseBase]]
@@ -41,9 +44,11 @@ def require_api_key(*methods: str) -> Callable[[KeyView[P]], View[P]]:
             if key is None:
                 return errors.error_response(errors.UNAUTHORIZED, "Invalid or missing API key")
             try:
-                return await view(request, key, *args, **kwargs)
+                response = await view(request, key, *args, **kwargs)
             except Http404:
-                return errors.error_response(errors.NOT_FOUND, "No such record")
+                response = errors.error_response(errors.NOT_FOUND, "No such record")
+            response[EXTENSIONS_HEADER] = EXTENSIONS
+            return response
 
         return csrf_exempt(checked)
 

@@ -15,6 +15,8 @@ MIB = 1024 * 1024
 REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "40004", "40005"
 #: Ours: the contract has neither presets nor excerpts.
 UNKNOWN_PRESET, NO_EXCERPT = "40006", "40007"
+#: Ours, too: the key of another submission.
+KEY_REUSED, BAD_KEY = "42201", "40008"
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
 UNAVAILABLE = "50301"
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("denoise", views.denoise, name="denoise"),
     path("denoise/<str:job_id>", views.job, name="job"),
     path("denoise/<str:job_id>/progress", views.progress, name="progress"),
+    path("denoise/<str:job_id>/cancel", views.cancel, name="cancel"),
     path("denoise/<str:job_id>/whole", views.whole, name="whole"),
     path("denoise/<str:job_id>/audio/<str:kind>", views.audio, name="audio"),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -19,11 +20,11 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
-from denoise_relay.api import errors, history, signed_urls
+from denoise_relay.api import errors, history, idempotency, signed_urls
 from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
-from denoise_relay.jobs import actions, deletion
+from denoise_relay.jobs import actions, deletion, form_tokens
 from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
 from denoise_relay.models import ApiKey, Job
@@ -58,6 +59,14 @@ async def job(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBas
     an earlier request."""
     await deletion.adelete(await job_of_key(key, job_id, "delete"))
     return HttpResponse(status=204)
+
+
+@require_api_key("POST")
+async def cancel(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseBase:
+    """An extension: end a job. Its ids, as for a submission; also if it has ended before."""
+    job = await job_of_key(key, job_id, "change")
+    await actions.acancel(job)
+    return _submitted(job)
 
 
 @require_api_key("POST")
@@ -98,17 +107,28 @@ async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
         return errors.audio_required()
     if excerpt.lower() not in _BOOLEANS:
         return errors.error_response(errors.NO_EXCERPT, "excerpt must be true or false")
+    idempotency_key = request.headers.get(idempotency.HEADER, "")
+    if len(idempotency_key) > idempotency.KEY_LIMIT:
+        text = f"{idempotency.HEADER} takes at most {idempotency.KEY_LIMIT} characters"
+        return errors.error_response(errors.BAD_KEY, text)
+    job_id = idempotency.job_id(key, idempotency_key)
+    submit = partial(
+        actions.asubmit,
+        file,
+        owner=key.user,
+        api_key=key,
+        job_id=job_id,
+        preset=preset,
+        excerpt=_BOOLEANS[excerpt.lower()],
+    )
     with translation.override("en"):
         try:
-            job = await actions.asubmit(
-                file,
-                owner=key.user,
-                api_key=key,
-                preset=preset,
-                excerpt=_BOOLEANS[excerpt.lower()],
-            )
+            job = await form_tokens.once(viewer_of_key(key), job_id, submit)
         except UploadRejected as error:
             return errors.rejected(error, file.size or 0)
+    if job_id is not None and not idempotency.same_file(job, file):
+        text = f"{idempotency.HEADER} was used for another file"
+        return errors.error_response(errors.KEY_REUSED, text)
     return _submitted(job)
 
 

@@ -134,6 +134,10 @@ class Backend(ABC):
         what you hold, let `CancelledError` pass, and expect another runner to go on.
         """
 
+    async def cancel(self, upstream_id: str) -> None:  # noqa: B027 - most cannot
+        """Stop the work with this id (`Run.accepted`), which a person has canceled. A favour: it
+        may never be called, and what it raises is only logged."""
+
     async def aclose(self) -> None:  # noqa: B027 - most backends hold nothing
         """Free what the instance holds. Called once, when the process's supervisor stops."""
 

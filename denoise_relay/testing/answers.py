@@ -165,11 +165,13 @@ def stream(*messages: bytes, headers: dict[str, str] | None = None) -> Answer:
     return raw(head(200, STREAM_HEADERS | (headers or {})) + b"".join(messages))
 
 
-def chunked_stream(*messages: bytes, finish: bool = True) -> Answer:
+def chunked_stream(
+    *messages: bytes, finish: bool = True, headers: dict[str, str] | None = None
+) -> Answer:
     """An event stream in chunks; without `finish` its end is a visible cut."""
     chunks = b"".join(chunk(message) for message in messages)
     return raw(
-        head(200, STREAM_HEADERS | {"Transfer-Encoding": "chunked"})
+        head(200, STREAM_HEADERS | {"Transfer-Encoding": "chunked"} | (headers or {}))
         + chunks
         + (b"0\r\n\r\n" if finish else b"")
     )

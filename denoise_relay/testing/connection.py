@@ -118,11 +118,17 @@ class Connection:
                 sha256=hashlib.sha256(content).hexdigest(),
             )
         )
+        key = self._head.headers.get("idempotency-key", "")
+        if key and "idempotency-key" in self._upstream.extensions:
+            self._record = next((r for r in self._upstream.records if r.key == key), None)
+            if self._record is not None:
+                return
         transform = self._upstream.transform
         self._record = self._upstream.add_record(
             part.file_name,
             result=transform(content) if transform else None,
             size_bytes=len(content),
+            key=key,
             visible_at=time.monotonic() + lag_seconds,
             visible_after_lists=self._upstream.counts["list"] + lag_lists if lag_lists else 0,
         )
@@ -133,7 +139,9 @@ class Connection:
                 if self._record is None:
                     return answers.error(400, "audio is required and must be a file")
                 ids = {"jobId": self._record.id, "denoiseId": self._record.id}
-                return answers.json_body(200, ids)
+                return answers.json_body(200, ids, self._announced())
+            case "cancel":
+                return self._cancel()
             case "progress":
                 return self._progress()
             case "list":
@@ -153,7 +161,8 @@ class Connection:
             return answers.chunked_stream(answers.failed(record.error or ""))
         events = [] if record.status == "success" else self._upstream.events
         self._upstream.finish(record)
-        return answers.chunked_stream(*events, answers.done(record.audio_url))
+        events = [*events, answers.done(record.audio_url)]
+        return answers.chunked_stream(*events, headers=self._announced())
 
     def _list(self) -> Answer:
         try:
@@ -165,13 +174,25 @@ class Connection:
             return answers.error(400, "bad offset or limit")
         limit = min(limit, self._upstream.page_cap)
         shown = self._upstream.visible_records()[offset : offset + limit]
-        return answers.json_body(200, [record.as_json() for record in shown])
+        return answers.json_body(200, [record.as_json() for record in shown], self._announced())
+
+    def _cancel(self) -> Answer:
+        asked = self._head.path.split("/")[-2]
+        record = next((r for r in self._upstream.records if r.id == asked), None)
+        if record is None or "cancel" not in self._upstream.extensions:
+            return answers.error(404, "No such record")
+        record.status, record.error = "failed", "Canceled."
+        return answers.json_body(200, {"denoiseId": record.id}, self._announced())
+
+    def _announced(self) -> dict[str, str]:
+        names = ", ".join(self._upstream.extensions)
+        return {"Denoise-Relay-Extensions": names} if names else {}
 
 
 def _route(head: Head) -> str:
     segments = head.path.strip("/").split("/")
     if segments[-1] == "denoise":
         return {"POST": "submit", "GET": "list"}.get(head.method, "other")
-    if segments[-1] == "progress" and len(segments) > 2:
-        return "progress"
+    if segments[-1] in ("progress", "cancel") and len(segments) > 2:
+        return segments[-1]
     return "result" if segments[0] == "results" else "other"

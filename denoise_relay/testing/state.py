@@ -57,6 +57,8 @@ class Record:
     visible_after_lists: int = 0
     #: What it returns; None is the `result` of the upstream.
     result: bytes | None = None
+    #: The `Idempotency-Key` of its submission.
+    key: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The record as the contract's history shows it."""
@@ -96,7 +98,7 @@ def tone_wav(seconds: float = 0.1) -> bytes:
 class UpstreamState:
     """The half of a scripted upstream that has no network: what to answer, and what came.
 
-    Routes are `submit`, `progress`, `list` and `result`. `on_submit(*answers)` and so on
+    Routes are `submit`, `progress`, `list`, `result` and `cancel`. `on_submit(*answers)` and so on
     queue answers, one for each request; when a queue is empty the contract is followed.
     """
 
@@ -117,6 +119,8 @@ class UpstreamState:
         self.result_type = "audio/wav"
         #: Makes the result of an upload, where it is to be more than `result`.
         self.transform: Callable[[bytes], bytes] | None = None
+        #: What it understands beyond the contract, as a relay does: `idempotency-key`, `cancel`.
+        self.extensions: tuple[str, ...] = ()
         #: Records on one page of the history, whatever `limit` asks for.
         self.page_cap = MAX_SEEN
         self._scripts: dict[str, deque[Answer]] = {

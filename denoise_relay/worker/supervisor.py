@@ -27,10 +27,12 @@ from denoise_relay.pubsub import publisher
 from denoise_relay.pubsub.subscriber import Subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
+from denoise_relay.worker.cancels import CancelForwarder
 from denoise_relay.worker.pruner import Pruner
 from denoise_relay.worker.runner import Runner
 from denoise_relay.worker.signal_sender import SignalSender
 from denoise_relay.worker.verification import ResultVerifier
+from denoise_relay.worker.watchdog import LeaseWatchdog
 
 #: Between two looks for jobs, because a message that there is one may be lost.
 SWEEP_SECONDS = 1.0
@@ -64,9 +66,8 @@ class Supervisor:
         self._side_tasks = SupervisedTasks(on_broken=self._stop_runners)
         #: Ends the calls of the publisher; set while started.
         self._detach: Callable[[], None] | None = None
-        #: Loop time of the last successful renewal.
-        self._renewed = 0.0
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._cancels = CancelForwarder(backend)
+        self._watchdog = LeaseWatchdog(settings.LEASE_SECONDS, self._stop_runners)
         self._stopping = False
 
     @property
@@ -82,14 +83,14 @@ class Supervisor:
     @property
     def healthy(self) -> bool:
         """Whether its own tasks run, and the leases of its runners were renewed in time."""
-        return self._side_tasks.alive and not (self._runners and self._leases_stale())
+        return self._side_tasks.alive and not (self._runners and self._watchdog.stale)
 
     async def start(self) -> None:
         """Begin to claim jobs, on the running loop. Call it once."""
         self._detach = publisher.attach_supervisor(self._wake.set)
         self._subscription.join(publisher.WORK_GROUP)
         self._subscription.start()
-        self._renewed = asyncio.get_running_loop().time()
+        self._watchdog.renewed(asyncio.get_running_loop().time())
         self._side_tasks.start(WRITER, self._writer.run)
         self._side_tasks.start(SWEEP, self._sweep_until_stopped)
         self._side_tasks.start(POSITIONS, self._announce_positions)
@@ -110,8 +111,8 @@ class Supervisor:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._drain()
         await self._side_tasks.stop()
-        if self._watchdog is not None:
-            self._watchdog.cancel()
+        self._watchdog.stop()
+        await self._cancels.stop()
         with contextlib.suppress(DatabaseFailure, TimeoutError):
             # If the database is away, the leases expire.
             async with asyncio.timeout(STOP_SECONDS):
@@ -167,29 +168,13 @@ class Supervisor:
             still = await database.LEASES.call(
                 leases.renew, self.owner, held, self._settings.LEASE_SECONDS
             )
-        self._renewed = begun
-        self._reset_watchdog()
-        for job in held - still:
+        self._watchdog.renewed(begun)
+        if lost := held - still:
+            self._cancels.forward_soon(lost)
+        for job in lost:
             # Canceled by a person, or claimed by another process while this one was paused.
             if (task := self._runners.get(job)) is not None:
                 task.cancel()
-
-    def _reset_watchdog(self) -> None:
-        """Stop the runners before their leases expire, unless a renewal succeeds until then. (A
-        timer, because a renewal may hang.)"""
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-        loop = asyncio.get_running_loop()
-        self._watchdog = loop.call_at(
-            self._renewed + self._safe_seconds(), self._stop_runners, "no lease could be renewed"
-        )
-
-    def _safe_seconds(self) -> float:
-        """Seconds after a renewal in which no other process can claim the job, less a margin."""
-        return self._settings.LEASE_SECONDS - min(5.0, self._settings.LEASE_SECONDS / 3)
-
-    def _leases_stale(self) -> bool:
-        return asyncio.get_running_loop().time() - self._renewed > self._safe_seconds()
 
     def _stop_runners(self, why: str) -> None:
         """Stop all runners: others may claim their jobs soon (fencing keeps late writes out)."""

@@ -62,6 +62,10 @@ class UpstreamBackend(Backend):
         done = await Follower(context, upstream_id, self.skipped).follow()
         return await self._fetch(context, upstream_id, url_text(done.url))
 
+    async def cancel(self, upstream_id: str) -> None:
+        if "cancel" in self._client.extensions:
+            await self._client.cancel(upstream_id)
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +28,9 @@ from denoise_relay.runtime.backoff import retry_after
 ERROR_BODY_BYTES = 64 * 1024
 HISTORY_BODY_BYTES = 8 * 1024 * 1024
 PAGE_RECORDS = 100
+#: By this header a relay says which extensions of the contract it understands, in every answer of
+#: its API (`api.auth`). A stranger's server does not send it.
+EXTENSIONS_HEADER = "Denoise-Relay-Extensions"
 #: From the request to the whole answer, where the answer is small.
 CALL_SECONDS = 30.0
 #: After the last byte of an upload: the upstream may look at the file before it answers.
@@ -48,10 +52,18 @@ class UpstreamClient:
         self._key = settings.API_KEY
         self._silence = settings.UPSTREAM_SILENCE_SECONDS
         self._http = http
+        #: What the upstream's last answer said that it understands beyond the contract
+        #: (`EXTENSIONS_HEADER`): `idempotency-key`, `cancel`.
+        self.extensions: frozenset[str] = frozenset()
         # The floor is for a silence set very short: connecting takes a moment all the same.
         self._stream_timeouts = Timeouts(
             head=min(20.0, max(2.0, self._silence)), read=self._silence
         )
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether the upstream is known to make one job of all submissions with the same key."""
+        return "idempotency-key" in self.extensions
 
     @property
     def key_headers(self) -> dict[str, str]:
@@ -72,13 +84,14 @@ class UpstreamClient:
         timeouts = Timeouts(head=CALL_SECONDS, read=CALL_SECONDS)
         async with (
             _limited(CALL_SECONDS),
-            self._http.open("GET", url, timeouts=timeouts, headers=headers) as response,
+            self._open("GET", url, timeouts=timeouts, headers=headers) as response,
         ):
             await _raise_for_status(response)
             return decode_records(await read_body(response, HISTORY_BODY_BYTES))
 
-    async def submit(self, upload: MultipartBody, size_bytes: int) -> str:
-        """Post a file and return the upstream's id of the new job. Not idempotent.
+    async def submit(self, upload: MultipartBody, size_bytes: int, *, key: str) -> str:
+        """Post a file and return the upstream's id of the new job. Idempotent only where the
+        upstream honours `key`, the same for all tries (`extensions`); others ignore it.
 
         Raises `Refused` and `NotSent`; `OutcomeUnknown` and `ProtocolError` mean that there may be
         a job now whose id we did not learn.
@@ -86,17 +99,33 @@ class UpstreamClient:
         seconds = ANSWER_SECONDS + size_bytes / SLOWEST_UPLOAD_BYTES_PER_SECOND
         async with (
             _limited(seconds + CALL_SECONDS),
-            self._http.open(
+            self._open(
                 "POST",
                 self._url("/denoise"),
                 timeouts=Timeouts(head=seconds, read=ANSWER_SECONDS),
-                headers={"Accept": "application/json", **upload.headers, **self.key_headers},
+                headers={
+                    "Accept": "application/json",
+                    "Idempotency-Key": key,
+                    **upload.headers,
+                    **self.key_headers,
+                },
                 content=upload.__aiter__(),
                 abandon=upload.abandon,
             ) as response,
         ):
             await _raise_for_status(response)
             return decode_accepted(await read_body(response, ERROR_BODY_BYTES))
+
+    async def cancel(self, upstream_id: str) -> None:
+        """Ask the upstream to stop a job; an extension. Raises as `history`."""
+        timeouts = Timeouts(head=CALL_SECONDS, read=CALL_SECONDS)
+        async with self._open(
+            "POST",
+            self._url(f"/denoise/{upstream_id}/cancel"),
+            timeouts=timeouts,
+            headers=self.key_headers,
+        ) as response:
+            await _raise_for_status(response)
 
     @contextlib.asynccontextmanager
     async def progress(self, upstream_id: str) -> AsyncIterator[httpx.Response]:
@@ -110,7 +139,7 @@ class UpstreamClient:
             "Cache-Control": "no-cache",
             **self.key_headers,
         }
-        async with self._http.open(
+        async with self._open(
             "GET",
             self._url(f"/denoise/{upstream_id}/progress"),
             timeouts=self._stream_timeouts,
@@ -122,6 +151,18 @@ class UpstreamClient:
             if media_type.lower() != "text/event-stream":
                 raise ProtocolError(f"no event stream but {clean_text(media_type, 80)!r}")
             refuse_encoding(response)
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self, method: str, url: httpx.URL, **options: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """`HttpClient.open`, and learn from the answer what the upstream understands."""
+        async with self._http.open(method, url, **options) as response:
+            named = response.headers.get(EXTENSIONS_HEADER, "")
+            # An error may come from a proxy, which does not speak for the upstream.
+            if named or response.is_success:
+                self.extensions = frozenset(name.strip() for name in named[:200].split(","))
             yield response
 
     def _url(self, path: str, **query: int) -> httpx.URL:

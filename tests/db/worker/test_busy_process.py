@@ -86,8 +86,8 @@ async def test_a_slow_policy_delays_no_lease_no_event_and_no_viewer(
                 await asyncio.wait_for(accepted(watched), 5)
                 # Longer than a lease: without a renewal the runner is stopped.
                 for _ in range(3):
-                    renewed = supervisor._renewed
-                    await eventually(lambda: supervisor._renewed > renewed, within=2)  # noqa: B023
+                    renewed = supervisor._watchdog.renewed_at
+                    await eventually(lambda: supervisor._watchdog.renewed_at > renewed, within=2)  # noqa: B023
                 gate.set()
                 (found,) = await ended(watched, within=5)
                 while (frame := await viewer.frame())["stage"] == "processing":

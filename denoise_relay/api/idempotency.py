@@ -1,0 +1,33 @@
+"""The same `Idempotency-Key`, the same job: a submission whose answer was lost may be repeated.
+
+An extension of the contract, as draft-ietf-httpapi-idempotency-key-header describes it. It holds as
+long as the job is there: at least a day, the shortest `RETENTION_DAYS`, unless somebody deletes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.core.files import File
+from django.utils.crypto import salted_hmac
+
+from denoise_relay.models import ApiKey, Job
+
+HEADER: Final = "Idempotency-Key"
+#: Characters of a key.
+KEY_LIMIT: Final = 255
+_SALT = "denoise_relay.api.idempotency"
+
+
+def job_id(key: ApiKey, idempotency_key: str) -> UUID | None:
+    """The id of the job that this API key makes with this idempotency key; None without one."""
+    if not idempotency_key:
+        return None
+    digest = salted_hmac(_SALT, f"{key.pk} {idempotency_key}", algorithm="sha256").digest()
+    return UUID(bytes=digest[:16], version=4)
+
+
+def same_file(job: Job, file: File[bytes]) -> bool:
+    """Whether the job may have been made from this file: names differ from try to try."""
+    return bool(job.whole) or job.size_bytes == file.size

@@ -1,0 +1,35 @@
+"""A person's cancel reaches an upstream that understands it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from denoise_relay.backends.upstream import UpstreamBackend
+from denoise_relay.jobs import actions
+from denoise_relay.testing import ScriptedUpstream, answers
+from tests.db.worker.working import QUICK, accepted, ended, new_job, working
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
+
+
+@pytest.mark.parametrize("understood", [True, False])
+async def test_a_cancel_is_passed_on(understood: bool) -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.extensions = ("cancel",) if understood else ()
+        upstream.on_progress(answers.stream(answers.processing(10)) + answers.silence())
+        settings = replace(QUICK, UPSTREAM_URL=upstream.url, API_KEY=upstream.key)
+        job, other = await new_job(), await new_job()
+        async with working(UpstreamBackend(settings)) as supervisor:  # type: ignore[arg-type]
+            await accepted(job)
+            await accepted(other)
+            assert await actions.acancel(job)
+            await eventually(lambda: job.pk not in supervisor.running)
+            if understood:
+                await eventually(lambda: upstream.counts["cancel"] == 1)
+            failed = {record.file_name[:36] for record in upstream.records if record.error}
+            assert failed == ({str(job.pk)} if understood else set())
+            await actions.acancel(other)
+            await ended(job, other)

@@ -77,7 +77,7 @@ class Watcher:
         if self._sent.pop(job, None) is not None:
             self._replaying.discard(job)
             self._feed.unwatch(job, self.mailbox)
-            if not self._sent and self.viewer is not None:
+            if self.viewer is not None and not self._sent:
                 recheck().discard(self)
 
     def close(self) -> None:

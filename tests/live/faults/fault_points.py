@@ -39,6 +39,6 @@ class CommitFaultPoint:
             self.reached.set()
 
 
-def proxied_worker(cluster: PostgresCluster, proxy: TcpProxy) -> Process:
+def proxied_worker(cluster: PostgresCluster, proxy: TcpProxy, **overrides: str) -> Process:
     """Start a worker whose way to PostgreSQL is the proxy."""
-    return cluster.worker(DATABASE_URL=cluster.postgres.url(DATABASE, proxy.port))
+    return cluster.worker(DATABASE_URL=cluster.postgres.url(DATABASE, proxy.port), **overrides)

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,6 +73,14 @@ class RelaySettings:
     UPLOAD_PART_BYTES: int = 8 * 1024 * 1024
     #: How long an upload may take, from its announcement to its end.
     UPLOAD_EXPIRE_SECONDS: float = 86400.0
+    #: Jobs of one user or API key that may wait for a runner; 0: any number.
+    MAX_WAITING_PER_OWNER: int = 100
+    #: The same for one visitor who is not logged in.
+    MAX_WAITING_PER_VISITOR: int = 20
+    #: The same for all requests from one address (IPv6: one /64).
+    MAX_WAITING_PER_ADDRESS: int = 100
+    #: Addresses or networks of the proxies whose `X-Forwarded-For` is believed.
+    TRUSTED_PROXIES: tuple[str, ...] = ()
     #: Longest recording accepted.
     MAX_DURATION_SECONDS: float = 900.0
     #: Largest result downloaded from upstream.
@@ -107,7 +116,14 @@ _CHOICES = {
     "ON_USER_DELETE": ("keep", "delete"),
 }
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
-_MAY_BE_ZERO = {"MAX_ENGINES", "RETENTION_DAYS", "SUBMISSION_GRACE_SECONDS"}
+_MAY_BE_ZERO = {
+    "MAX_ENGINES",
+    "MAX_WAITING_PER_ADDRESS",
+    "MAX_WAITING_PER_OWNER",
+    "MAX_WAITING_PER_VISITOR",
+    "RETENTION_DAYS",
+    "SUBMISSION_GRACE_SECONDS",
+}
 #: Largest integer up to which a float represents every integer exactly; no database column holds
 #: more.
 _LARGEST = 2**53
@@ -130,6 +146,8 @@ def _problem(key: str, value: Any) -> str:
         strings = isinstance(value, list | tuple | set | frozenset)
         if not strings or not all(isinstance(item, str) for item in value):
             return "must be a list of strings"
+        if key == "TRUSTED_PROXIES" and not all(map(_is_network, value)):
+            return "must be a list of addresses or networks"
         return ""
     if not isinstance(value, str):
         return "must be a string"
@@ -140,6 +158,14 @@ def _problem(key: str, value: Any) -> str:
     if key == "UPSTREAM_URL" and not _is_http_url(value):
         return "must be an http or https URL"
     return ""
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_http_url(value: str) -> bool:

@@ -24,7 +24,7 @@ from denoise_relay.api import errors, history, idempotency, signed_urls
 from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
-from denoise_relay.jobs import actions, deletion, form_tokens
+from denoise_relay.jobs import actions, deletion, form_tokens, limits
 from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
 from denoise_relay.models import ApiKey, Job
@@ -74,7 +74,11 @@ async def whole(request: HttpRequest, key: ApiKey, job_id: str) -> HttpResponseB
     """An extension: denoise the whole recording of an excerpt, once, however often it is asked."""
     job = await job_of_key(key, job_id, "change")
     try:
-        return _submitted(await actions.adenoise_whole(job))
+        with translation.override("en"):
+            origin = limits.origin_of(request)
+            return _submitted(await actions.adenoise_whole(job, origin=origin))
+    except UploadRejected as error:
+        return errors.rejected(error, 0)
     except ValueError:
         text = "This job is for no excerpt"
         return errors.error_response(errors.NO_EXCERPT, text)
@@ -120,6 +124,7 @@ async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
         job_id=job_id,
         preset=preset,
         excerpt=_BOOLEANS[excerpt.lower()],
+        origin=limits.origin_of(request),
     )
     with translation.override("en"):
         try:

@@ -16,8 +16,9 @@ from denoise_relay import signals
 from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
 from denoise_relay.formats import VIDEO, extension_of
-from denoise_relay.jobs import excerpts, validation
+from denoise_relay.jobs import excerpts, limits, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
+from denoise_relay.jobs.limits import Origin
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
@@ -54,6 +55,7 @@ async def asubmit(
     visitor: str = "",
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
+    origin: Origin | None = None,
 ) -> Job:
     """Validate a file, store it as a new job, and wake the supervisors.
 
@@ -62,17 +64,20 @@ async def asubmit(
     `excerpt` the job is for the 30 seconds with most speech, if the recording is much longer;
     `denoise_whole` then submits all of it.
     Raises `UploadRejected` with a message for the person if the file cannot be processed or
-    there is no such preset, and `IntegrityError` if there is a job with this `job_id`. If
+    there is no such preset, and `IntegrityError` if there is a job with this `job_id`. `origin` is
+    for requests from outside: raises `UploadDeferred` when a limit is reached (`jobs.limits`). If
     cancelled, the job may exist.
     """
     chosen = validation.validated_preset(preset)
-    validated = await validation.validate(file, name)
     job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
     job.preset = chosen
+    if origin is not None:
+        await limits.acheck(job, origin)
+    validated = await validation.validate(file, name)
     if not excerpt:
-        return await sync_to_async(_store)(job, file, validated)
+        return await sync_to_async(_store)(job, file, validated, None, origin)
     async with excerpts.cut(file, validated) as cut:
-        return await sync_to_async(_store)(job, file, validated, cut)
+        return await sync_to_async(_store)(job, file, validated, cut, origin)
 
 
 def submit(
@@ -88,7 +93,11 @@ def submit(
 
 
 def _store(
-    job: Job, file: File[bytes], validated: ValidatedFile, cut: excerpts.Cut | None = None
+    job: Job,
+    file: File[bytes],
+    validated: ValidatedFile,
+    cut: excerpts.Cut | None = None,
+    origin: Origin | None = None,
 ) -> Job:
     file.seek(0)
     # Stored before the row is inserted, so that no row names a file that does not exist.
@@ -111,7 +120,7 @@ def _store(
             job.excerpt_start_seconds = cut.start_seconds
             job.whole_name = validated.name
             job.whole_duration_seconds = validated.duration_seconds
-        return enqueue(job)
+        return enqueue(job, origin)
     except Exception as error:
         if certainly_absent(job, error):
             for name in stored:
@@ -167,25 +176,28 @@ async def acancel(job: Job) -> bool:
     return await sync_to_async(cancel)(job)
 
 
-def retry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
+def retry(
+    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+) -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
     `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
     `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
-    the meantime or there is a job with this `job_id`.
+    the meantime or there is a job with this `job_id`. `origin` is as in `asubmit`.
     """
     chosen = validation.validated_preset(preset or _kept_preset(job))
     copied = {name: getattr(job, name) for name in COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    return enqueue(Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied))
+    anew = Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied)
+    return enqueue(anew, origin)
 
 
-def denoise_whole(job: Job) -> Job:
+def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
     """Submit the whole recording of an excerpt, as a new job of the same owner and preset.
 
     If there is such a job already that has not failed, or a retry of one, it is returned. Raises
     `ValueError` if the job is for no excerpt, `IntegrityError` if it was deleted in the meantime,
-    and `FileNotFoundError` if the recording was.
+    and `FileNotFoundError` if the recording was. `origin` is as in `asubmit`.
     """
     whole = job.whole.name
     if not whole:
@@ -213,13 +225,14 @@ def denoise_whole(job: Job) -> Job:
                 duration_seconds=job.whole_duration_seconds,
                 is_video=extension_of(job.whole_name) in VIDEO,
                 **{name: getattr(job, name) for name in _OWNERSHIP},
-            )
+            ),
+            origin,
         )
 
 
-async def adenoise_whole(job: Job) -> Job:
+async def adenoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
     """`denoise_whole` for async code."""
-    return await sync_to_async(denoise_whole)(job)
+    return await sync_to_async(denoise_whole)(job, origin=origin)
 
 
 def _kept_preset(job: Job) -> str:
@@ -227,6 +240,8 @@ def _kept_preset(job: Job) -> str:
     return job.preset if presets.is_offered(job.preset) else ""
 
 
-async def aretry(job: Job, preset: str = "", *, job_id: UUID | None = None) -> Job:
+async def aretry(
+    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+) -> Job:
     """`retry` for async code."""
-    return await sync_to_async(retry)(job, preset, job_id=job_id)
+    return await sync_to_async(retry)(job, preset, job_id=job_id, origin=origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Final
 
@@ -18,7 +19,8 @@ from django.db import (
 from django.utils import translation
 
 from denoise_relay.events import Event, Fact
-from denoise_relay.jobs import queue_positions, turns
+from denoise_relay.jobs import limits, queue_positions, turns
+from denoise_relay.jobs.limits import Origin
 from denoise_relay.journal import read
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
@@ -32,8 +34,10 @@ RETRIES: Final = (0.1, 1.0)
 _LOST = (OperationalError, InterfaceError)
 
 
-def enqueue(job: Job) -> Job:
+def enqueue(job: Job, origin: Origin | None = None) -> Job:
     """Insert the job with its first event; publish the event once it is committed.
+
+    With `origin`, the limits for requests from outside apply: raises `UploadDeferred`.
 
     A commit whose answer was lost is found again: the insertion is repeated with the same primary
     key, waits for the first one if that is still under way, and fails if it was committed. (A
@@ -45,7 +49,7 @@ def enqueue(job: Job) -> Job:
     repeated = False
     while True:
         try:
-            return _insert(job)
+            return _insert(job, origin)
         except _LOST:
             # Within the caller's transaction nothing can be repeated: the whole is lost. And
             # SQLite has no answer that could be lost: it says that it is locked.
@@ -82,9 +86,12 @@ def journal_language() -> translation.override:
     return translation.override(settings.LANGUAGE_CODE)
 
 
-def _insert(job: Job) -> Job:
-    with write_transaction() as alias, journal_language():
+def _insert(job: Job, origin: Origin | None) -> Job:
+    with write_transaction() as alias, contextlib.ExitStack() as stack:
+        if origin is not None:
+            limits.admit(alias, job, origin)
         turns.assign(alias, job)
+        stack.enter_context(journal_language())
         job.ahead = queue_positions.ahead_of(alias, job.turn)
         job.save(using=alias, force_insert=True)
         fact = Fact(message=queue_positions.message(job.ahead))

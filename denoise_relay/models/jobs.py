@@ -130,6 +130,8 @@ class Job(models.Model):
     submitter = models.CharField(
         max_length=80, blank=True, default="", db_default="", editable=False
     )
+    # A pseudonym of the address that it came from, for the limits; "" where there was none.
+    address = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
     turn = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     # The lease: which supervisor may write, until when, and its fencing number.

@@ -13,6 +13,7 @@ from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.exceptions import RelayError, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions
+from denoise_relay.jobs.limits import Origin
 from denoise_relay.models import Job
 from denoise_relay.uploads import spool, tus
 from denoise_relay.uploads.spool import ResumableUpload, UploadLocked
@@ -34,14 +35,20 @@ class CompletionError(RelayError):
 
 
 async def complete(
-    viewer: Viewer, upload_id: str, preset: str = "", *, excerpt: bool = False
+    viewer: Viewer,
+    upload_id: str,
+    preset: str = "",
+    *,
+    excerpt: bool = False,
+    origin: Origin | None = None,
 ) -> Job:
     """Return the job of an upload of this viewer, created now or by an earlier request. So a
-    client that lost the answer may ask again. `preset` and `excerpt` are for a job that is created
-    now (`actions.asubmit`).
+    client that lost the answer may ask again. `preset`, `excerpt` and `origin` are for a job that
+    is created now (`actions.asubmit`).
 
     Raises `UploadRejected` after deleting the upload, and `CompletionError`: 404 unknown upload,
-    409 parts are missing, 423 another request is completing it, 503 the server is busy.
+    409 parts are missing, 423 another request is completing it, 503 the server is busy,
+    429 too many jobs are waiting. (With these two the upload is kept.)
     """
     owner = access.upload_owner(viewer)
     upload = await sync_to_async(spool.find, thread_sensitive=False)(owner, upload_id)
@@ -55,12 +62,14 @@ async def complete(
     if job is None:
         if not upload.complete:
             raise CompletionError(409, "incomplete", _("Parts of this file are missing."))
-        job = await _submit(viewer, upload, preset, excerpt)
+        job = await _submit(viewer, upload, preset, excerpt, origin)
     await sync_to_async(spool.discard, thread_sensitive=False)(upload)
     return job
 
 
-async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str, excerpt: bool) -> Job:
+async def _submit(
+    viewer: Viewer, upload: ResumableUpload, preset: str, excerpt: bool, origin: Origin | None
+) -> Job:
     with contextlib.ExitStack() as stack:
         try:
             # Entered in a thread, because it uses the disk. Leaving only renames and closes.
@@ -76,6 +85,7 @@ async def _submit(viewer: Viewer, upload: ResumableUpload, preset: str, excerpt:
                 job_id=job_id,
                 preset=preset,
                 excerpt=excerpt,
+                origin=origin,
             )
         except UploadDeferred as error:
             raise CompletionError(

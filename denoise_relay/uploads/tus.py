@@ -13,7 +13,7 @@ import binascii
 import errno
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -23,7 +23,9 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import access
 from denoise_relay.conf import relay_settings
-from denoise_relay.jobs import validation
+from denoise_relay.exceptions import UploadDeferred
+from denoise_relay.jobs import limits, validation
+from denoise_relay.models import Job
 from denoise_relay.uploads import spool
 from denoise_relay.uploads.spool import (
     ResumableUpload,
@@ -91,9 +93,16 @@ async def collection(request: HttpRequest) -> HttpResponse:
     except ValueError:
         return _answer(400, text="Upload-Metadata takes `key base64` pairs, up to 4 KB.")
     viewer = await access.with_visitor(request, await access.viewer_of(request))
+    user = viewer.logged_in_user
+    made_of_it = Job(owner=cast(Any, user), visitor="" if user else viewer.visitor)
     create = sync_to_async(spool.create, thread_sensitive=False)
     try:
+        # Before the file is sent, and once more when it has become a job.
+        await limits.acheck(made_of_it, limits.origin_of(request))
         created = await create(access.upload_owner(viewer), name, length, metadata)
+    except UploadDeferred as error:
+        headers = {"Retry-After": str(error.retry_seconds)}
+        return error_response(error.status, error.code, str(error), headers)
     except TooManyUploads:
         message = _("You have too many unfinished uploads. Try again later.")
         return error_response(429, "too_many", message, {"Retry-After": "60"})

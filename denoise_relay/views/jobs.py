@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
-from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import actions, deletion, fetching, form_tokens
+from denoise_relay.exceptions import UploadDeferred, UploadRejected
+from denoise_relay.jobs import actions, deletion, fetching, form_tokens, limits
 from denoise_relay.journal import read
 from denoise_relay.models import Job
 
@@ -38,7 +38,7 @@ async def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 def _render_job(
-    request: HttpRequest, viewer: Viewer, found: Job, problem: str = ""
+    request: HttpRequest, viewer: Viewer, found: Job, problem: str = "", status: int = 400
 ) -> HttpResponse:
     context = {
         "job": found,
@@ -49,7 +49,19 @@ def _render_job(
         "links": presentation.links_of(found),
         "refresh_seconds": REFRESH_SECONDS,
     }
-    return render(request, "denoise_relay/job.html", context, status=400 if problem else 200)
+    return render(request, "denoise_relay/job.html", context, status=status if problem else 200)
+
+
+async def _refuse(
+    request: HttpRequest, viewer: Viewer, found: Job, error: UploadRejected
+) -> HttpResponse:
+    """The job's page, with what was refused."""
+    later = error if isinstance(error, UploadDeferred) else None
+    status = later.status if later else 400
+    response = await sync_to_async(_render_job)(request, viewer, found, str(error), status)
+    if later:
+        response["Retry-After"] = str(later.retry_seconds)
+    return response
 
 
 @require_GET
@@ -72,7 +84,8 @@ async def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Process the same recording again, as a new job, with the preset `preset` or else with the
-    same one. 302 to the new job's page; 400 with the job's page if there is no such preset.
+    same one. 302 to the new job's page; 400 with the job's page if there is no such preset, 429 if
+    too many of this person wait (`jobs.limits`).
 
     If the backend may have the result of this job, the new job only fetches it, at no cost
     (`jobs.fetching`), unless the form has `preset` or `anew`. An active job is not retried: 302 to
@@ -87,17 +100,18 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
         raise Http404("The recording has been deleted.")
     try:
         fields = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
+        origin = limits.origin_of(request)
         fetch = found.fetchable and not fields.anew and not fields.preset
         kind = "fetch" if fetch else "retry"
         new_id = form_tokens.job_id(viewer, fields.token, kind, str(found.pk), fields.preset)
         make = (
-            partial(fetching.afetch_again, found, job_id=new_id)
+            partial(fetching.afetch_again, found, job_id=new_id, origin=origin)
             if fetch
-            else partial(actions.aretry, found, fields.preset, job_id=new_id)
+            else partial(actions.aretry, found, fields.preset, job_id=new_id, origin=origin)
         )
         retried = await form_tokens.once(viewer, new_id, make)
     except UploadRejected as error:
-        return await sync_to_async(_render_job)(request, viewer, found, str(error))
+        return await _refuse(request, viewer, found, error)
     except IntegrityError as error:
         # Pruned after the check above: the new row refers to the old job.
         raise Http404("The recording has been deleted.") from error
@@ -110,7 +124,9 @@ async def whole(request: HttpRequest, job_id: UUID) -> HttpResponse:
     viewer = await access.viewer_of(request)
     found = await access.aget_job(viewer, job_id, "change")
     try:
-        made = await actions.adenoise_whole(found)
+        made = await actions.adenoise_whole(found, origin=limits.origin_of(request))
+    except UploadRejected as error:
+        return await _refuse(request, viewer, found, error)
     except ValueError as error:
         raise Http404("This job is for no excerpt.") from error
     except (IntegrityError, FileNotFoundError) as error:

@@ -29,7 +29,8 @@ from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
-from denoise_relay.jobs import actions, excerpts, form_tokens, validation
+from denoise_relay.jobs import actions, excerpts, form_tokens, limits, validation
+from denoise_relay.jobs.limits import Origin
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
@@ -82,7 +83,7 @@ async def upload(request: HttpRequest) -> HttpResponse:
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`. Where the
-    server is busy, 503 with `Retry-After` in place of 400.
+    server is busy, 503 with `Retry-After` in place of 400; 429 where too many wait (`jobs.limits`).
     """
     viewer = await access.viewer_of(request)
     if request.method == "GET":
@@ -91,11 +92,11 @@ async def upload(request: HttpRequest) -> HttpResponse:
         return await _upload_page(request, viewer)
     fields = await sync_to_async(_fields, thread_sensitive=False)(request)
     if fields.upload_id:
-        return await _complete(viewer, fields)
+        return await _complete(viewer, fields, limits.origin_of(request))
     files = await sync_to_async(_files, thread_sensitive=False)(request)
     if files:
         viewer = await access.with_visitor(request, viewer)
-    result = await _receive(files, viewer, fields)
+    result = await _receive(files, viewer, fields, limits.origin_of(request))
     if "application/json" in request.headers.get("Accept", ""):
         return _result_json(result)
     if result.rejections:
@@ -125,11 +126,11 @@ def _fields(request: HttpRequest) -> Fields:
     )
 
 
-async def _complete(viewer: Viewer, fields: Fields) -> HttpResponse:
+async def _complete(viewer: Viewer, fields: Fields, origin: Origin) -> HttpResponse:
     """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
         job = await completion.complete(
-            viewer, fields.upload_id, fields.preset, excerpt=fields.excerpt
+            viewer, fields.upload_id, fields.preset, excerpt=fields.excerpt, origin=origin
         )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
@@ -138,7 +139,9 @@ async def _complete(viewer: Viewer, fields: Fields) -> HttpResponse:
         return error.response()
 
 
-async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields) -> FormResult:
+async def _receive(
+    files: Sequence[File[bytes]], viewer: Viewer, fields: Fields, origin: Origin
+) -> FormResult:
     result = FormResult()
     if not files:
         message = _("Choose a recording first.")
@@ -156,6 +159,7 @@ async def _receive(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields)
             job_id=job_id,
             preset=fields.preset,
             excerpt=fields.excerpt,
+            origin=origin,
         )
         try:
             result.jobs.append(await form_tokens.once(viewer, job_id, submit))

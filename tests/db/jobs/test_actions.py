@@ -16,6 +16,7 @@ import denoise_relay
 from denoise_relay import engine, signals
 from denoise_relay.events import Stage
 from denoise_relay.jobs import actions, enqueue, queue_positions
+from denoise_relay.jobs.limits import Origin
 from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
@@ -126,7 +127,7 @@ def test_files_stay_where_nobody_knows_whether_there_is_a_row(
 ) -> None:
     """The server may commit after any look for the row. Orphans are found later."""
 
-    def lost(_job: Job) -> Job:
+    def lost(_job: Job, _origin: Origin | None) -> Job:
         raise OperationalError("timeout")
 
     monkeypatch.setattr(enqueue, "_insert", lost)

@@ -232,3 +232,12 @@ test("a file keeps what was chosen when it was added, also when it is tried agai
   await settle();
   assert.deepEqual(requests.map((request) => request.fields.preset), ["fast", "fast"]);
 });
+
+test("too many are waiting: the server's words, and another try later", async () => {
+  const { queue, requests } = uploads();
+  const upload = queue.add(file("a.wav"));
+  await settle();
+  requests[0].resolve({ status: 429, body: { errors: [{ message: "Too many." }] } });
+  await settle();
+  assert.deepEqual([upload.state, upload.message, upload.again], ["rejected", "Too many.", true]);
+});

@@ -113,3 +113,13 @@ test("a proxy with a lower limit gets smaller parts", async () => {
   assert.ok(parts[1].endsWith(`+${MIB / 2}`), parts[1]);
   assert.ok(parts.at(-2).endsWith(`+${MIB / 4}`), parts.join());
 });
+
+test("too many are waiting: the next try need not send the file again", async () => {
+  const { server, start } = setup();
+  const sent = file(2 * MIB);
+  server.faults.FORM = [{ status: 429 }];
+  assert.equal((await start(sent).answer).status, 429);
+  server.log.length = 0;
+  assert.equal((await start(sent).answer).status, 201);
+  assert.deepEqual(server.log, ["HEAD /uploads/u1/", "FORM /"]);
+});

@@ -177,7 +177,7 @@ export class Transfer {
     if (answer.status === 404) return this.#restart(answer);
     if (answer.status === 409) throw new Interrupted(answer);
     const final = unlessTemporary(answer);
-    this.#forget();
+    if (final.status !== 429) this.#forget(); // too many wait: the server keeps the file
     return final;
   }
 

@@ -1,4 +1,4 @@
-"""`python -m bench [fanout|latency|engine|quality …]`: all but quality by default."""
+"""`python -m bench [fanout|latency|pubsub|engine|quality …]`: all but quality by default."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import argparse
 def main() -> None:
     """Run the chosen benches one after another."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine, quality")
+    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, pubsub, engine, quality")
     parser.add_argument("--viewers", type=int, default=500)
     options = parser.parse_args()
-    chosen = options.what or ["engine", "latency", "fanout"]
+    chosen = options.what or ["engine", "latency", "pubsub", "fanout"]
     for name in chosen:
         if name == "fanout":
             from bench import fanout
@@ -21,6 +21,10 @@ def main() -> None:
             from bench import latency
 
             latency.run()
+        elif name == "pubsub":
+            from bench import pubsub
+
+            pubsub.run()
         elif name == "engine":
             from bench import engine
 

@@ -37,6 +37,8 @@ class RelaySettings:
     UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
     #: Sent to UPSTREAM_URL as `x-api-key`, and to no other server.
     API_KEY: str = field(default="", repr=False)
+    #: What tells other processes of news: `channel_layer` (Redis), or `postgresql` itself.
+    PUBSUB: str = "channel_layer"
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.
@@ -113,6 +115,7 @@ _FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
 _CHOICES = {
     "WORKER": ("embedded", "external"),
     "ON_LOST_SUBMISSION": ("resubmit", "fail"),
+    "PUBSUB": ("channel_layer", "postgresql"),
     "ON_USER_DELETE": ("keep", "delete"),
 }
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}

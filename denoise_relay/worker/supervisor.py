@@ -23,8 +23,8 @@ from denoise_relay.jobs import queue_positions
 from denoise_relay.journal import leases
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
-from denoise_relay.pubsub import publisher
-from denoise_relay.pubsub.subscriber import Subscription
+from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
 from denoise_relay.worker.cancels import CancelForwarder
@@ -60,8 +60,9 @@ class Supervisor:
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         #: Set to sweep at once.
         self._wake = asyncio.Event()
-        self._subscription = Subscription(
-            "denoise-supervisor", lambda _message: self._wake.set(), self._wake.set
+        wake = self._wake.set
+        self._subscription = subscription(
+            "denoise-supervisor", postgres.WORK, lambda _message: wake(), wake
         )
         self._side_tasks = SupervisedTasks(on_broken=self._stop_runners)
         #: Ends the calls of the publisher; set while started.

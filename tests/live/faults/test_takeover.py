@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.live.cluster import LEASE_SECONDS, PostgresCluster, report
+from tests.live.cluster import LEASE_SECONDS, PostgresCluster, over_both, report
 from tests.live.viewers import Viewer
 from tests.waiting import eventually
 
@@ -21,6 +21,7 @@ async def only_pause(viewers: list[Viewer]) -> None:
         assert viewer.longest_pause() < LEASE_SECONDS + 2
 
 
+@over_both
 async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 8
     web, other = cluster.start_webs(2, workers=2)
@@ -72,6 +73,7 @@ async def test_frozen_worker_is_fenced_and_stops(cluster: PostgresCluster) -> No
     await cluster.finish()
 
 
+@over_both
 async def test_sigterm_hands_jobs_back_at_once(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 5
     web, (leaving,) = cluster.start(), cluster.workers

@@ -8,7 +8,8 @@ import argparse
 def main() -> None:
     """Run the chosen benches one after another."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, pubsub, engine, quality")
+    known = "fanout, latency, pubsub, engine, quality"
+    parser.add_argument("what", nargs="*", default=[], help=known)
     parser.add_argument("--viewers", type=int, default=500)
     options = parser.parse_args()
     chosen = options.what or ["engine", "latency", "pubsub", "fanout"]

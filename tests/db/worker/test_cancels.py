@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 async def test_a_cancel_is_passed_on(understood: bool) -> None:
     async with ScriptedUpstream() as upstream:
         upstream.extensions = ("cancel",) if understood else ()
-        upstream.on_progress(answers.stream(answers.processing(10)) + answers.silence())
+        unfinished = answers.stream(answers.processing(10)) + answers.silence()
+        upstream.on_progress(unfinished, unfinished)
         settings = replace(QUICK, UPSTREAM_URL=upstream.url, API_KEY=upstream.key)
         job, other = await new_job(), await new_job()
         async with working(UpstreamBackend(settings)) as supervisor:  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The one setting `DENOISE_RELAY`: defaults, types, reading and validation.
+"""The one setting `DENOISE_RELAY`: what there is to set, and how it is read.
 
 `relay_settings()` is read where a value is used, never at import, and its cache is
 cleared by `setting_changed`. What is wrong is reported by `problems()` (system checks,
@@ -11,18 +11,24 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from denoise_relay.conf_values import SHORT_BACKENDS, coerce, parse, problem_of
+
+__all__ = [
+    "PREFIX",
+    "SHORT_BACKENDS",
+    "RelaySettings",
+    "configured",
+    "from_environ",
+    "problems",
+    "relay_settings",
+]
+
 PREFIX = "DENOISE_RELAY"
-SHORT_BACKENDS = {
-    "upstream": "denoise_relay.backends.upstream.UpstreamBackend",
-    "local": "denoise_relay.backends.local.LocalBackend",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,73 +117,11 @@ class RelaySettings:
     METRICS_TOKEN: str = field(default="", repr=False)
 
 
-_FIELDS = {each.name: each for each in dataclasses.fields(RelaySettings)}
-_CHOICES = {
-    "WORKER": ("embedded", "external"),
-    "ON_LOST_SUBMISSION": ("resubmit", "fail"),
-    "PUBSUB": ("channel_layer", "postgresql"),
-    "ON_USER_DELETE": ("keep", "delete"),
+#: By name. What kind of value each takes is the type of its default.
+_FIELDS: dict[str, dataclasses.Field[Any]] = {
+    each.name: each for each in dataclasses.fields(RelaySettings)
 }
 _SECRETS = {"API_KEY", "METRICS_TOKEN"}
-_MAY_BE_ZERO = {
-    "MAX_ENGINES",
-    "MAX_WAITING_PER_ADDRESS",
-    "MAX_WAITING_PER_OWNER",
-    "MAX_WAITING_PER_VISITOR",
-    "RETENTION_DAYS",
-    "SUBMISSION_GRACE_SECONDS",
-}
-#: Largest integer up to which a float represents every integer exactly; no database column holds
-#: more.
-_LARGEST = 2**53
-
-
-def _problem(key: str, value: Any) -> str:
-    """Say what is wrong with one value, or nothing."""
-    default = _FIELDS[key].default
-    if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "must be True or False"
-    if isinstance(default, int | float):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "must be a number"
-        if isinstance(default, int) and isinstance(value, float) and not value.is_integer():
-            return "must be a whole number"
-        if not 0 <= value < float("inf") or (value == 0 and key not in _MAY_BE_ZERO):
-            return "must be positive"
-        return "" if value <= _LARGEST else "must be smaller"
-    if isinstance(default, tuple):
-        strings = isinstance(value, list | tuple | set | frozenset)
-        if not strings or not all(isinstance(item, str) for item in value):
-            return "must be a list of strings"
-        if key == "TRUSTED_PROXIES" and not all(map(_is_network, value)):
-            return "must be a list of addresses or networks"
-        return ""
-    if not isinstance(value, str):
-        return "must be a string"
-    if key in _CHOICES and value not in _CHOICES[key]:
-        return f"must be one of {', '.join(_CHOICES[key])}"
-    if key == "BACKEND" and value not in SHORT_BACKENDS and "." not in value:
-        return "must be upstream, local or a dotted path"
-    if key == "UPSTREAM_URL" and not _is_http_url(value):
-        return "must be an http or https URL"
-    return ""
-
-
-def _is_network(value: str) -> bool:
-    try:
-        ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_http_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        # Reading the port raises when it is none.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def configured() -> Mapping[str, Any]:
@@ -195,25 +139,22 @@ def problems() -> Iterator[tuple[str, str]]:
     for key, item in value.items():
         if key not in _FIELDS:
             yield str(key), f"is unknown; known keys: {', '.join(sorted(_FIELDS))}"
-        elif problem := _problem(key, item):
+        elif problem := problem_of(key, _FIELDS[key].default, item):
             # The value of a key may be a secret that was put in the wrong place.
             shown = "" if key in _SECRETS else f", not {item!r}"
             yield key, problem + shown
-
-
-def _coerce(key: str, value: Any) -> Any:
-    default: Any = _FIELDS[key].default
-    return tuple(value) if isinstance(default, tuple) else type(default)(value)
 
 
 @functools.cache
 def relay_settings() -> RelaySettings:
     """The settings in force."""
     given = configured()
-    known = {key: given[key] for key in _FIELDS if key in given}
-    return RelaySettings(
-        **{key: _coerce(key, value) for key, value in known.items() if not _problem(key, value)}
-    )
+    known = {
+        key: coerce(each.default, given[key])
+        for key, each in _FIELDS.items()
+        if key in given and not problem_of(key, each.default, given[key])
+    }
+    return RelaySettings(**known)
 
 
 def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -225,24 +166,8 @@ def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     for name, text in environ.items():
         key = name.removeprefix(f"{PREFIX}_")
         if key != name and key in _FIELDS:
-            found[key] = _parse(_FIELDS[key].default, text.strip())
+            found[key] = parse(_FIELDS[key].default, text.strip())
     return found
-
-
-def _parse(default: Any, text: str) -> Any:
-    if isinstance(default, bool):
-        return {"1": True, "true": True, "yes": True, "on": True}.get(
-            text.lower(),
-            {"0": False, "false": False, "no": False, "off": False}.get(text.lower(), text),
-        )
-    if isinstance(default, tuple):
-        return [item.strip() for item in text.split(",") if item.strip()]
-    if isinstance(default, int | float):
-        try:
-            return type(default)(text)
-        except ValueError:
-            return text
-    return text
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -6,6 +6,8 @@
     │   └── ServiceForgot    a service took the work, and does not know it any more
     ├── UploadRejected       (ValueError) a file that was refused before it became a job
     │   └── UploadDeferred   for now: the same file may be accepted later
+    ├── NotEnded             (ValueError) a job that still runs is not repeated
+    ├── RecordingDeleted     (FileNotFoundError) the storage has the recording of a job no more
     ├── LeaseLost            the job belongs to another supervisor, or was canceled
     ├── IllegalTransition    (ValueError) a change of status that the lifecycle does not allow
     └── ProtocolError        (ValueError) the upstream broke the SSE or JSON contract
@@ -77,6 +79,14 @@ class UploadDeferred(UploadRejected):
         super().__init__(message, code=code)
         self.status = status
         self.retry_seconds = retry_seconds
+
+
+class NotEnded(RelayError, ValueError):
+    """This job has not ended yet."""
+
+
+class RecordingDeleted(RelayError, FileNotFoundError):
+    """The recording has been deleted."""
 
 
 class LeaseLost(RelayError):

@@ -18,9 +18,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from denoise_relay.exceptions import UploadRejected
+from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadRejected
 from denoise_relay.jobs import actions, fetching
-from denoise_relay.lifecycle import TERMINAL
 from denoise_relay.models import Job
 
 if TYPE_CHECKING:
@@ -62,13 +61,16 @@ class JobActions(JobBase):
 
     def _retry(self, request: HttpRequest, selected: Iterable[Job], preset: str = "") -> list[Job]:
         retried = []
-        refused = 0
+        refused = deleted = 0
         for job in selected:
-            if job.status in TERMINAL:
+            try:
                 retried.append(actions.retry(job, preset))
-                self.log_change(request, job, f"Retried as {retried[-1].pk}.")
-            else:
+            except NotEnded:
                 refused += 1
+            except (RecordingDeleted, IntegrityError):
+                deleted += 1
+            else:
+                self.log_change(request, job, f"Retried as {retried[-1].pk}.")
         if retried:
             text = ngettext(
                 "%(n)d job was queued again.", "%(n)d jobs were queued again.", len(retried)
@@ -81,6 +83,13 @@ class JobActions(JobBase):
                 refused,
             )
             self.message_user(request, text % {"n": refused}, messages.WARNING)
+        if deleted:
+            text = ngettext(
+                "The recording of %(n)d job has been deleted.",
+                "The recordings of %(n)d jobs have been deleted.",
+                deleted,
+            )
+            self.message_user(request, text % {"n": deleted}, messages.ERROR)
         return retried
 
     def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
@@ -142,7 +151,7 @@ class JobActions(JobBase):
         job = self._job_to_control(request, job_id)
         try:
             fetched = fetching.fetch_again(job)
-        except (ValueError, IntegrityError) as error:
+        except (ValueError, IntegrityError, RecordingDeleted) as error:
             raise Http404 from error
         self.log_change(request, job, f"Its result is fetched again as {fetched.pk}.")
         return self._page_of(fetched.pk)

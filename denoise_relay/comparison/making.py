@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.comparison.variants import Variant, offered, variant_of
+from denoise_relay.exceptions import RecordingDeleted
 from denoise_relay.jobs import actions
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Comparison, ComparisonItem, Job
@@ -149,5 +150,5 @@ def _can_have(viewer: Viewer, recording: Recording, variant: Variant) -> bool:
 def _run_or_queue(recording: Recording, variant: Variant) -> Job | None:
     try:
         return recording.run(variant) or actions.retry(recording.selected, preset=variant.preset)
-    except IntegrityError:  # deleted in the meantime
+    except (IntegrityError, RecordingDeleted):  # deleted in the meantime
         return None

@@ -1,4 +1,4 @@
-"""Submit, cancel and retry jobs, for pages, the API, the admin and Python code."""
+"""Submit and cancel jobs, for pages, the API, the admin and Python code; retries are here, too."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from uuid import UUID, uuid4
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
-from django.db import IntegrityError, router, transaction
+from django.db import router, transaction
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
-from denoise_relay.backends import presets
 from denoise_relay.events import Fact, Stage
-from denoise_relay.formats import VIDEO, extension_of
 from denoise_relay.jobs import excerpts, limits, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.limits import Origin
+from denoise_relay.jobs.retries import adenoise_whole, aretry, denoise_whole, retry
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
@@ -29,20 +28,19 @@ from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
+__all__ = [
+    "acancel",
+    "adenoise_whole",
+    "aretry",
+    "asubmit",
+    "cancel",
+    "denoise_whole",
+    "retry",
+    "submit",
+]
+
 #: For the receivers of a cancel; a supervisor tells them again when they take longer.
 SIGNAL_LEASE_SECONDS = 60.0
-#: What a retry takes from its job, besides the files and the preset.
-_OWNERSHIP = ("owner", "visitor", "api_key")
-COPIED = (
-    *_OWNERSHIP,
-    "file_name",
-    "size_bytes",
-    "duration_seconds",
-    "is_video",
-    "whole_name",
-    "whole_duration_seconds",
-    "excerpt_start_seconds",
-)
 
 
 async def asubmit(
@@ -175,74 +173,3 @@ def _tell_receivers(job: Job) -> None:
 async def acancel(job: Job) -> bool:
     """`cancel` for async code."""
     return await sync_to_async(cancel)(job)
-
-
-def retry(
-    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
-) -> Job:
-    """Submit the same stored file again, as a new job of the same owner.
-
-    `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
-    `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
-    the meantime or there is a job with this `job_id`. `origin` is as in `asubmit`.
-    """
-    chosen = validation.validated_preset(preset or _kept_preset(job))
-    copied = {name: getattr(job, name) for name in COPIED}
-    files = {"original": job.original.name, "whole": job.whole.name}
-    anew = Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied)
-    return enqueue(anew, origin)
-
-
-def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
-    """Submit the whole recording of an excerpt, as a new job of the same owner and preset.
-
-    If there is such a job already that has not failed, or a retry of one, it is returned. Raises
-    `ValueError` if the job is for no excerpt, `IntegrityError` if it was deleted in the meantime,
-    and `FileNotFoundError` if the recording was. `origin` is as in `asubmit`.
-    """
-    whole = job.whole.name
-    if not whole:
-        raise ValueError("this job is for no excerpt")
-    preset = validation.validated_preset(_kept_preset(job))
-    size_bytes = job.whole.size
-    with write_transaction() as alias:
-        # All that could make the same job are locked, retries of the excerpt too, so that of two
-        # requests at a time the second finds the job of the first.
-        # (`no_key`: a retry that refers to one of them must not wait, because it may hold the
-        # lock of `turns.serialize`.)
-        same = Job.objects.using(alias).filter(whole=whole)
-        makers = same.select_for_update(no_key=True).order_by("pk")
-        if job.pk not in [maker.pk for maker in makers]:
-            raise IntegrityError("the job has been deleted")
-        made = Job.objects.using(alias).filter(original=whole)
-        existing = made.exclude(status__in=[Status.ERROR, Status.CANCELED]).first()
-        return existing or enqueue(
-            Job(
-                retry_of=job,
-                preset=preset,
-                original=whole,
-                file_name=job.whole_name,
-                size_bytes=size_bytes,
-                duration_seconds=job.whole_duration_seconds,
-                is_video=extension_of(job.whole_name) in VIDEO,
-                **{name: getattr(job, name) for name in _OWNERSHIP},
-            ),
-            origin,
-        )
-
-
-async def adenoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
-    """`denoise_whole` for async code."""
-    return await sync_to_async(denoise_whole)(job, origin=origin)
-
-
-def _kept_preset(job: Job) -> str:
-    """The job's own preset, as long as the backend offers it."""
-    return job.preset if presets.is_offered(job.preset) else ""
-
-
-async def aretry(
-    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
-) -> Job:
-    """`retry` for async code."""
-    return await sync_to_async(retry)(job, preset, job_id=job_id, origin=origin)

@@ -7,6 +7,7 @@ import shutil
 import threading
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
@@ -76,6 +77,17 @@ def discard(name: str) -> None:
     """Delete a stored file that no row names. "" and a missing file are ignored."""
     if name:
         media_storage().delete(name)
+
+
+def own_url(name: str) -> str:
+    """The URL of a file whose storage serves files itself, on whatever host; "" for a local one."""
+    storage = media_storage()
+    try:
+        storage.path(name)
+    except NotImplementedError:
+        url: str = storage.url(name)
+        return url if urlsplit(url).scheme in ("http", "https") else ""
+    return ""
 
 
 #: Bytes of one read. Each read is a call in a thread: large enough to make the cost of that

@@ -30,7 +30,7 @@ from denoise_relay.media.ranges import (
     if_range,
     parse_range,
 )
-from denoise_relay.media.storage import FileStream
+from denoise_relay.media.storage import FileStream, own_url
 from denoise_relay.models import Job, media_storage
 from denoise_relay.runtime import database
 
@@ -214,15 +214,8 @@ async def _in_time(look: Callable[[], T]) -> T:
 
 def _redirect_url(name: str, host: str) -> str:
     """The URL of a file whose storage serves files itself, on another host; else "". Blocking."""
-    storage = media_storage()
-    try:
-        storage.path(name)
-    except NotImplementedError:
-        url = storage.url(name)
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.netloc != host:
-            return url
-    return ""
+    url = own_url(name)
+    return url if urlsplit(url).netloc != host else ""
 
 
 def _find(name: str) -> _StoredFile:

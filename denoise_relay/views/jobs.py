@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from denoise_relay import access, presentation
 from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
-from denoise_relay.exceptions import UploadDeferred, UploadRejected
+from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions, deletion, fetching, form_tokens, limits
 from denoise_relay.journal import read
 from denoise_relay.models import Job
@@ -94,10 +94,6 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """
     viewer = await access.viewer_of(request)
     found = await access.aget_job(viewer, job_id, "change")
-    if not found.ended:
-        return HttpResponseRedirect(reverse("denoise_relay:job", args=[found.pk]))
-    if not await sync_to_async(_has_original, thread_sensitive=False)(found):
-        raise Http404("The recording has been deleted.")
     try:
         fields = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
         origin = limits.origin_of(request)
@@ -112,8 +108,10 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
         retried = await form_tokens.once(viewer, new_id, make)
     except UploadRejected as error:
         return await _refuse(request, viewer, found, error)
-    except IntegrityError as error:
-        # Pruned after the check above: the new row refers to the old job.
+    except NotEnded:
+        retried = found
+    except (IntegrityError, RecordingDeleted) as error:
+        # `IntegrityError`: the new row refers to the old job, which was pruned since.
         raise Http404("The recording has been deleted.") from error
     return HttpResponseRedirect(reverse("denoise_relay:job", args=[retried.pk]))
 
@@ -163,8 +161,3 @@ def _retry_fields(request: HttpRequest) -> RetryFields:
         token=form.get(form_tokens.FIELD, ""),
         anew=bool(form.get("anew")),
     )
-
-
-def _has_original(job: Job) -> bool:
-    name = job.original.name or ""
-    return bool(name) and job.original.storage.exists(name)

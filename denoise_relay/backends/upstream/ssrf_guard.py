@@ -1,7 +1,8 @@
 """Which URLs an untrusted server may make us fetch (SSRF): http(s), to public addresses.
 
 The check and the connection use the same addresses, so that a name cannot resolve to a
-public one for the check and to 127.0.0.1 a moment later.
+public one for the check and to 127.0.0.1 a moment later. Of a name with public and other
+addresses (dual stack, DNS64, split DNS) only the public ones are connected to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ MAX_ADDRESSES = 8
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 #: Tunnels that carry an IPv4 address inside: 6to4 and Teredo.
 _TUNNELS = (ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"))
+#: An IPv4 address behind a translator (NAT64), which connects to just that address. A host that
+#: has only IPv6 reaches all of IPv4 in this way. (A network may use a prefix of its own instead,
+#: which looks like any other address: its translator must refuse private IPv4 addresses itself.)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +67,9 @@ def parse_url(text: str) -> httpx.URL:
 
 
 async def resolve(url: httpx.URL, allowed_hosts: Collection[str]) -> Target:
-    """Resolve the host; raises `BadUrl` when any address is not public, `Unresolved` when it
-    has none now. Hosts in `allowed_hosts` (`name` or `name:port`) may be anywhere."""
+    """Resolve the host to its public addresses; raises `BadUrl` when it has others only,
+    `Unresolved` when it has none now. Hosts in `allowed_hosts` (`name` or `name:port`) may be
+    anywhere."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
@@ -72,15 +78,16 @@ async def resolve(url: httpx.URL, allowed_hosts: Collection[str]) -> Target:
             )
     except (OSError, UnicodeError, TimeoutError) as exc:
         raise Unresolved(f"{url.host} does not resolve: {type(exc).__name__}") from exc
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))[:MAX_ADDRESSES]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not _allowed(url.host, port, allowed_hosts):
-        for address in addresses:
-            if not is_public(address):
-                raise BadUrl(
-                    f"{url.host} is not public ({address}); if it may be fetched from, "
-                    f"add '{_bracketed(url.host)}:{port}' to ALLOWED_RESULT_HOSTS"
-                )
-    return Target(url=url, addresses=addresses)
+        public = [address for address in addresses if is_public(address)]
+        if addresses and not public:
+            raise BadUrl(
+                f"{url.host} is not public ({addresses[0]}); if it may be fetched from, "
+                f"add '{_bracketed(url.host)}:{port}' to ALLOWED_RESULT_HOSTS"
+            )
+        addresses = public
+    return Target(url=url, addresses=tuple(addresses[:MAX_ADDRESSES]))
 
 
 def is_public(address: str) -> bool:
@@ -89,6 +96,8 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:  # an IPv6 zone, such as fe80::1%eth0
         return False
+    if ip in _NAT64:
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     if isinstance(ip, ipaddress.IPv6Address) and (
         ip not in _PUBLIC_V6 or any(ip in tunnel for tunnel in _TUNNELS)
     ):

@@ -22,7 +22,7 @@ from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
 from tests.db.checks import checked_events
-from tests.db.factories import end, make_job
+from tests.db.factories import end, make_job, stored_job
 from tests.db.jobs.test_validation import tone
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
@@ -184,7 +184,7 @@ def test_cancel_of_a_deleted_job() -> None:
 
 
 async def test_a_retry_is_a_new_job_from_the_same_file(published: list[int]) -> None:
-    job = await database.call(make_job, visitor="token", duration_seconds=2.0)
+    job = await database.call(stored_job, visitor="token", duration_seconds=2.0)
     await actions.acancel(job)
 
     anew = await actions.aretry(

@@ -15,7 +15,7 @@ from denoise_relay.journal import leases
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import ApiKey, Job
 from tests.db.checks import parallel
-from tests.db.factories import append, end
+from tests.db.factories import append, end, finish, stored_job
 
 pytestmark = pytest.mark.django_db
 HERE, THERE = Origin(address="here"), Origin(address="there")
@@ -85,9 +85,9 @@ def test_zero_is_no_limit(settings: Settings) -> None:
         submit(visitor="v")
 
 
+@pytest.mark.usefixtures("media")
 def test_a_retry_counts_too() -> None:
-    first = submit(visitor="v")
-    end(first)
+    first = finish(stored_job(visitor="v"))
     for _ in range(2):
         actions.retry(first, origin=HERE)
     with pytest.raises(UploadDeferred):

@@ -15,7 +15,7 @@ from denoise_relay.exceptions import UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.models import Job
 from denoise_relay.testing import tone_wav
-from tests.db.factories import stored_job
+from tests.db.factories import finish, stored_job
 from tests.db.presets import TWO_PRESETS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,7 +74,7 @@ def test_an_unknown_preset_is_refused_before_the_file_is_stored(
 
 
 def test_a_retry_keeps_the_preset_or_takes_another() -> None:
-    job = stored_job(preset="swift")
+    job = finish(stored_job(preset="swift"))
 
     assert actions.retry(job).preset == "swift"
     assert actions.retry(job, "fine").preset == "fine"
@@ -84,7 +84,7 @@ def test_a_retry_keeps_the_preset_or_takes_another() -> None:
 
 
 def test_a_retry_of_a_preset_that_is_gone_takes_the_default() -> None:
-    assert actions.retry(stored_job(preset="gone")).preset == "fine"
+    assert actions.retry(finish(stored_job(preset="gone"))).preset == "fine"
 
 
 def test_what_a_job_can_be_tried_again_with(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.utils import timezone
 
@@ -127,8 +128,10 @@ def test_who_counts_as_one() -> None:
     assert len(turns.submitter_of(Job(visitor="x" * 64))) <= field.max_length
 
 
+@pytest.mark.usefixtures("media")
 def test_a_retry_waits_for_its_turn() -> None:
     job = submit("a")
+    job.original.storage.save(job.original.name or "", ContentFile(b"a recording"))
     assert served(1) == "a"
     for _ in range(3):
         submit("b")

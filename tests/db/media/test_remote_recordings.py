@@ -10,13 +10,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
-from django.http import Http404, StreamingHttpResponse
-from django.test import AsyncClient, AsyncRequestFactory
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.test import AsyncClient, AsyncRequestFactory, RequestFactory
 from pytest_django import Settings
 
 from denoise_relay.media import views as media_views
 from denoise_relay.media.views import blind_response, recording_response
 from denoise_relay.models import Job
+from project.content_policy import ContentPolicyMiddleware
 from tests.db.factories import finish, stored_job
 from tests.db.media.recordings import CONTENT, audio
 from tests.db.requests import fetch
@@ -67,6 +68,44 @@ def test_file_of_an_object_store_is_fetched_there(
     assert answer.status == 302
     assert answer["Location"].startswith("https://bucket.example/denoise/")
     assert answer["Cache-Control"] == "no-store"
+
+
+UPSTREAM = {"BACKEND": "upstream", "UPSTREAM_URL": "http://relay.example:8001/api/v1"}
+
+
+@pytest.mark.parametrize(
+    ("relay", "storage", "sources"),
+    [
+        (UPSTREAM, FileSystemStorage, []),
+        (UPSTREAM, _Remote, []),
+        (UPSTREAM, _Bucket, ["https://bucket.example"]),
+        ({**UPSTREAM, "STORE_RESULTS": False}, _Remote, ["https:", "relay.example:8001"]),
+        (
+            {
+                **UPSTREAM,
+                "STORE_RESULTS": False,
+                "ALLOWED_RESULT_HOSTS": ["cdn.example", "[::1]:8001", "relay.example:8001"],
+            },
+            _Bucket,
+            ["https://bucket.example", "https:", "relay.example:8001", "cdn.example"],
+        ),
+        ({"BACKEND": "local", "STORE_RESULTS": False}, FileSystemStorage, []),
+    ],
+)
+def test_content_policy_lets_players_load_recordings_from_where_they_are(
+    settings: Settings, relay: dict[str, Any], storage: type[Any], sources: list[str]
+) -> None:
+    _use_storage(settings, storage)
+    settings.DENOISE_RELAY = relay
+    settings.CONTENT_SECURITY_POLICY = {
+        "DIRECTIVES": {"default-src": ["'self'"], "media-src": ["'self'", "blob:"]}
+    }
+
+    answer = ContentPolicyMiddleware(lambda _: HttpResponse())(RequestFactory().get("/"))
+
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'self'" in policy
+    assert " ".join(["media-src 'self' blob:", *sources]) in policy
 
 
 async def test_blind_recording_never_names_the_store(settings: Settings) -> None:

@@ -21,7 +21,7 @@ from denoise_relay.pubsub import checks, postgres, publisher
 from denoise_relay.pubsub.postgres import PostgresSubscription
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database
-from tests.db.factories import append, make_job, stored_job
+from tests.db.factories import append, fail, make_job, stored_job
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
@@ -100,7 +100,7 @@ async def test_a_rollback_announces_nothing(events: Receiver, work: Receiver) ->
     def take_back() -> None:
         with transaction.atomic():
             append(job, Fact(pct=10))
-            actions.retry(job)
+            actions.cancel(job)
             transaction.set_rollback(True)
 
     await database.call(take_back)
@@ -112,7 +112,7 @@ async def test_a_rollback_announces_nothing(events: Receiver, work: Receiver) ->
 
 @on_postgres
 async def test_new_and_canceled_jobs_wake_supervisors(work: Receiver) -> None:
-    job = await database.call(stored_job)
+    job = await database.call(lambda: fail(stored_job(), "No."))
     again = await database.call(actions.retry, job)
     await eventually(lambda: len(work.payloads) == 1)
     await actions.acancel(again)

@@ -10,9 +10,9 @@ from django.db import connections
 from django.test import Client
 
 from denoise_relay.events import Fact
+from denoise_relay.jobs import retries
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
-from denoise_relay.views import jobs
 from tests.db.factories import append_and_refresh, fail, finish, stored_job
 from tests.db.views.visitors import visitor_of
 
@@ -115,15 +115,14 @@ def test_retry_of_a_job_pruned_meanwhile_is_not_found(
     client: Client, mine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = fail(stored_job(**mine), "Lost")
-    look = jobs._has_original
+    look = retries.require_recording
 
-    def look_and_prune(found: Job) -> bool:
-        there = look(found)
+    def look_and_prune(found: Job) -> None:
+        look(found)
         Job.objects.filter(pk=found.pk).delete()
         connections.close_all()  # of this thread, which ends with the view's event loop
-        return there
 
-    monkeypatch.setattr(jobs, "_has_original", look_and_prune)
+    monkeypatch.setattr(retries, "require_recording", look_and_prune)
     assert client.post(f"/jobs/{job.pk}/retry/").status_code == 404
     assert not Job.objects.exists()
 

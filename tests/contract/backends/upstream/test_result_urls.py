@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,31 @@ async def test_the_name_is_resolved_once_and_the_checked_address_is_used(
         await new_backend(ALLOWED_RESULT_HOSTS=())._downloads.fetch(url, tmp_path)
     assert len(asked) == 1
     assert upstream.counts["result"] == 0
+
+
+@pytest.mark.parametrize(("public", "fetched"), [("127.0.0.1", 1), ("127.0.0.2", 0)])
+async def test_of_a_name_with_several_addresses_only_the_public_are_connected_to(
+    upstream: ScriptedUpstream,
+    new_backend: NewBackend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    public: str,
+    fetched: int,
+) -> None:
+    """Somebody listens at 127.0.0.1, and nobody at 127.0.0.2."""
+
+    def both(_host: Any, port: Any, *_: Any) -> Any:
+        addresses = ("127.0.0.1", "127.0.0.2")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    monkeypatch.setattr(
+        "denoise_relay.backends.upstream.ssrf_guard.is_public", lambda address: address == public
+    )
+    url = f"http://both.example:{upstream.port}/results/x.wav"
+    with nullcontext() if fetched else pytest.raises(DownloadFailed):
+        await new_backend(ALLOWED_RESULT_HOSTS=())._downloads.fetch(url, tmp_path)
+    assert upstream.counts["result"] == fetched
 
 
 async def test_a_named_host_keeps_its_name_in_the_request(

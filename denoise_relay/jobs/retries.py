@@ -1,0 +1,135 @@
+"""Submits the recording of an earlier job again: the same, or the whole of an excerpt."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, router
+
+from denoise_relay.backends import presets
+from denoise_relay.exceptions import NotEnded, RecordingDeleted
+from denoise_relay.formats import VIDEO, extension_of
+from denoise_relay.jobs import validation
+from denoise_relay.jobs.enqueue import enqueue
+from denoise_relay.jobs.limits import Origin
+from denoise_relay.lifecycle import TERMINAL, Status
+from denoise_relay.models import Job
+from denoise_relay.runtime.database import write_transaction
+
+#: What a retry takes from its job, besides the files and the preset.
+_OWNERSHIP = ("owner", "visitor", "api_key")
+COPIED = (
+    *_OWNERSHIP,
+    "file_name",
+    "size_bytes",
+    "duration_seconds",
+    "is_video",
+    "whole_name",
+    "whole_duration_seconds",
+    "excerpt_start_seconds",
+)
+
+
+def retry(
+    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+) -> Job:
+    """Submit the same stored file again, as a new job of the same owner.
+
+    `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
+    `NotEnded` while the job is active, `RecordingDeleted` if the storage has no such file,
+    `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
+    the meantime or there is a job with this `job_id`. `origin` is as in `asubmit`.
+    """
+    require_ended(job)
+    require_recording(job)
+    return _retry(job, preset, job_id, origin)
+
+
+async def aretry(
+    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+) -> Job:
+    """`retry` for async code."""
+    await arequire_repeatable(job)
+    return await sync_to_async(_retry)(job, preset, job_id, origin)
+
+
+def _retry(job: Job, preset: str, job_id: UUID | None, origin: Origin | None) -> Job:
+    chosen = validation.validated_preset(preset or _kept_preset(job))
+    copied = {name: getattr(job, name) for name in COPIED}
+    files = {"original": job.original.name, "whole": job.whole.name}
+    anew = Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied)
+    return enqueue(anew, origin)
+
+
+def require_ended(job: Job) -> None:
+    """Raise `NotEnded` while the job is active. Its row counts: the object may be older."""
+    if not job.ended:
+        rows = Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk)
+        status = rows.values_list("status", flat=True).first()
+        # Without a row, the insertion says that the job has been deleted.
+        if status is not None and status not in TERMINAL:
+            raise NotEnded
+
+
+def require_recording(job: Job) -> None:
+    """Raise `RecordingDeleted` if the storage does not have the job's recording. Blocking: it may
+    be slow."""
+    name = job.original.name or ""
+    if not name or not job.original.storage.exists(name):
+        raise RecordingDeleted
+
+
+async def arequire_repeatable(job: Job) -> None:
+    """Both of the above."""
+    await sync_to_async(require_ended)(job)
+    # Not the thread-sensitive thread, which all requests need.
+    await sync_to_async(require_recording, thread_sensitive=False)(job)
+
+
+def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
+    """Submit the whole recording of an excerpt, as a new job of the same owner and preset.
+
+    If there is such a job already that has not failed, or a retry of one, it is returned. Raises
+    `ValueError` if the job is for no excerpt, `IntegrityError` if it was deleted in the meantime,
+    and `FileNotFoundError` if the recording was. `origin` is as in `asubmit`.
+    """
+    whole = job.whole.name
+    if not whole:
+        raise ValueError("this job is for no excerpt")
+    preset = validation.validated_preset(_kept_preset(job))
+    size_bytes = job.whole.size
+    with write_transaction() as alias:
+        # All that could make the same job are locked, retries of the excerpt too, so that of two
+        # requests at a time the second finds the job of the first.
+        # (`no_key`: a retry that refers to one of them must not wait, because it may hold the
+        # lock of `turns.serialize`.)
+        same = Job.objects.using(alias).filter(whole=whole)
+        makers = same.select_for_update(no_key=True).order_by("pk")
+        if job.pk not in [maker.pk for maker in makers]:
+            raise IntegrityError("the job has been deleted")
+        made = Job.objects.using(alias).filter(original=whole)
+        existing = made.exclude(status__in=[Status.ERROR, Status.CANCELED]).first()
+        return existing or enqueue(
+            Job(
+                retry_of=job,
+                preset=preset,
+                original=whole,
+                file_name=job.whole_name,
+                size_bytes=size_bytes,
+                duration_seconds=job.whole_duration_seconds,
+                is_video=extension_of(job.whole_name) in VIDEO,
+                **{name: getattr(job, name) for name in _OWNERSHIP},
+            ),
+            origin,
+        )
+
+
+async def adenoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
+    """`denoise_whole` for async code."""
+    return await sync_to_async(denoise_whole)(job, origin=origin)
+
+
+def _kept_preset(job: Job) -> str:
+    """The job's own preset, as long as the backend offers it."""
+    return job.preset if presets.is_offered(job.preset) else ""

@@ -170,9 +170,7 @@ class Supervisor:
                 leases.renew, self.owner, held, self._settings.LEASE_SECONDS
             )
         self._watchdog.renewed(begun)
-        if lost := held - still:
-            self._cancels.forward_soon(lost)
-        for job in lost:
+        for job in held - still:
             # Canceled by a person, or claimed by another process while this one was paused.
             if (task := self._runners.get(job)) is not None:
                 task.cancel()
@@ -216,10 +214,12 @@ class Supervisor:
         task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
         metrics.RUNNERS.inc()
-        task.add_done_callback(lambda ended: self._on_runner_end(lease.job, ended))
+        task.add_done_callback(lambda ended: self._on_runner_end(lease.job, ended, runner))
 
-    def _on_runner_end(self, job: UUID, task: asyncio.Task[None]) -> None:
+    def _on_runner_end(self, job: UUID, task: asyncio.Task[None], runner: Runner) -> None:
         metrics.RUNNERS.dec()
+        if (task.cancelled() or runner.lost) and not self._stopping:
+            self._cancels.forward_soon(job)
         if self._runners.get(job) is task:
             del self._runners[job]
         if not task.cancelled() and (error := task.exception()) is not None:

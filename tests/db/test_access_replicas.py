@@ -1,4 +1,4 @@
-"""A site with a database replica that lags: a new job is there for whoever submitted it, at once."""
+"""A site with a database replica that lags: a new job is there at once for who submitted it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Feed:
         if watched is None:
             watched = self._jobs[job] = WatchedJob()
             self._subscription.join(publisher.job_group(job))
-        watched.mailboxes.add(mailbox)
+        watched.add(mailbox)
 
     def unwatch(self, job: UUID, mailbox: Mailbox) -> None:
         """Put no more frames of the job into `mailbox`. May be repeated."""

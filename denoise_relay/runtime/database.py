@@ -30,7 +30,7 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from denoise_relay.models import Job
-from denoise_relay.runtime import logs, metrics
+from denoise_relay.runtime import idle_transactions, logs, metrics
 from denoise_relay.runtime.backoff import Backoff
 
 P = ParamSpec("P")
@@ -38,10 +38,13 @@ T = TypeVar("T")
 
 
 class Threads:
-    """At most `count` threads for short, blocking ORM code, started when first needed."""
+    """At most `count` threads for short, blocking ORM code, started when first needed.
 
-    def __init__(self, name: str, count: int) -> None:
-        self._name, self._count = name, count
+    `ours` is false for threads that run code of the site's.
+    """
+
+    def __init__(self, name: str, count: int, *, ours: bool = True) -> None:
+        self._name, self._count, self._ours = name, count, ours
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         #: Connections of the threads: a thread that ends does not close its own.
@@ -110,8 +113,8 @@ class Threads:
                 self._pool = ThreadPoolExecutor(
                     self._count,
                     thread_name_prefix=f"denoise-db-{self._name}",
-                    initializer=_register,
-                    initargs=(self._connections,),
+                    initializer=_begin,
+                    initargs=(self._connections, self._ours),
                 )
             return self._pool
 
@@ -121,7 +124,7 @@ JOURNAL = Threads("journal", 1)
 #: The supervisor's, which renews, claims and releases one after the other.
 LEASES = Threads("leases", 1)
 #: For what runs the site's access policy, which may be slow.
-POLICIES = Threads("policies", 4)
+POLICIES = Threads("policies", 4, ours=False)
 #: For all other calls, which are ours and short: replays, position checks, runners.
 GENERAL = Threads("general", 4)
 _ALL = (JOURNAL, LEASES, POLICIES, GENERAL)
@@ -179,9 +182,11 @@ def _read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return function(*args, **kwargs)
 
 
-def _register(opened: list[BaseDatabaseWrapper]) -> None:
-    """Add this thread's connections, none of which is open yet."""
+def _begin(opened: list[BaseDatabaseWrapper], ours: bool) -> None:
+    """Add the connections of this thread, none of which is open yet."""
     opened.extend(connections.all())
+    if ours:
+        idle_transactions.limit_sessions_of_this_thread()
 
 
 def _close_this_thread() -> None:
@@ -197,10 +202,16 @@ def write_transaction() -> Iterator[str]:
     On SQLite a transaction that reads first and writes later fails at once when another writer
     came in between, whatever the timeout (264 of 400 with four writers). Django takes the write
     lock first with `transaction_mode: IMMEDIATE`; a write of no rows takes it in any mode.
+
+    PostgreSQL ends it when this process stands still in it (`idle_transactions`), unless it is
+    part of a transaction of the caller's. That, too, raises `OperationalError`.
     """
     alias = router.db_for_write(Job)
-    with transaction.atomic(using=alias):
-        connection = connections[alias]
+    connection = connections[alias]
+    outermost = not connection.in_atomic_block
+    with idle_transactions.reported_as_lost(), transaction.atomic(using=alias):
+        if outermost:
+            idle_transactions.limit_transaction(connection)
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
                 cursor.execute(f'DELETE FROM "{Job._meta.db_table}" WHERE 0')  # noqa: S608

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from tests.live.cluster import LEASE_SECONDS, PostgresCluster, over_both, report
+from tests.live.faults.fault_points import CommitFaultPoint, proxied_worker
+from tests.live.tcp_proxy import TcpProxy
 from tests.live.viewers import Viewer
 from tests.waiting import eventually
 
@@ -66,6 +68,35 @@ async def test_frozen_worker_is_fenced_and_stops(cluster: PostgresCluster) -> No
         frozen.resume()
         # Its next renewal or its next event is refused, and it stops the job.
         await eventually(lambda: cluster.upstream.open_connections == 1, within=3)
+        assert cluster.owner(job) is successor
+        for viewer in viewers:
+            await viewer.finished()
+    assert cluster.job(job)["epoch"] == 2
+    await cluster.finish()
+
+
+@pytest.mark.parametrize(
+    "statement", [b'SET "lease_until" = ', b'INSERT INTO "denoise_relay_event"']
+)
+async def test_frozen_inside_a_transaction_holds_no_job(
+    cluster: PostgresCluster, postgres_proxy: TcpProxy, statement: bytes
+) -> None:
+    """It has locked the rows of its jobs when it stands still: a renewal, or an event."""
+    cluster.upstream.job_seconds = 10
+    web = cluster.web()
+    frozen = proxied_worker(cluster, postgres_proxy)
+    (job,) = await cluster.uploads(web, 1)
+    async with cluster.watching(job, viewers=2) as viewers:
+        await cluster.reached(job, pct=10)
+        successor = cluster.worker()
+        # The statement never reaches the server, which has answered the one that locks.
+        fault = CommitFaultPoint(postgres_proxy, statement, committed=False)
+        await eventually(fault.reached.is_set)
+        frozen.freeze()
+        await cluster.owned(job, by=successor, within=LEASE_SECONDS + 2)
+        frozen.resume()
+        postgres_proxy.release()
+        await eventually(lambda: cluster.upstream.open_connections == 1, within=5)
         assert cluster.owner(job) is successor
         for viewer in viewers:
             await viewer.finished()

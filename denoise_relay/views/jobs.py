@@ -90,8 +90,8 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
     If the backend may have the result of a job that failed, the new job only fetches it, at no cost
     (`jobs.fetching`), unless the form has `preset` or `anew`; that of a canceled one, only if the
-    form has `fetch`, because the backend may have been told to stop. An active job is not retried: 302 to
-    its own page. With `form_token`, the same form sent again leads to the same new job
+    form has `fetch`, because the backend may have been told to stop. An active job is not retried:
+    302 to its own page. With `form_token`, the same form sent again leads to the same new job
     (`jobs.form_tokens`).
     """
     viewer = await access.viewer_of(request)

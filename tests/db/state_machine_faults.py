@@ -19,6 +19,7 @@ from hypothesis.stateful import precondition, rule
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
+from denoise_relay.events import Fact
 from denoise_relay.jobs import actions, enqueue
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal.append import _as_row
@@ -26,11 +27,12 @@ from denoise_relay.live.recheck import recheck
 from denoise_relay.live.rights import refreshed
 from denoise_relay.media.storage import media_storage
 from denoise_relay.models import ApiKey, Event, Job
+from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
 from tests.db.lost_answers import lost_answers
 from tests.db.replicas import PRIMARY
 from tests.db.state_machine_base import Model
-from tests.db.state_machine_parts import Known, Socket
+from tests.db.state_machine_parts import Known, Socket, State
 
 pick = st.integers(min_value=0, max_value=11)
 #: What the policy says no to: keys (by their number) and jobs.
@@ -81,14 +83,36 @@ class Faults(Model):
 
     # --- A database that goes back --------------------------------------------------------------
 
-    @precondition(lambda self: len(self.states) > 1)
-    @rule(back=pick)
-    def go_back(self, back: int) -> None:
-        """An earlier state is restored, as by a fail-over to a replica that lagged. Workers,
-        feeds and viewers stay as they are."""
-        for _ in range(back % (len(self.states) - 1) + 1):
+    @rule(back=pick, where=pick, which=pick, key=pick, end=st.booleans())
+    def go_back(self, back: int, where: int, which: int, key: int, end: bool) -> None:
+        """A viewer is shown progress, or an end that they have not read yet. Then an earlier state
+        is restored, as by a fail-over to a replica that lagged. Workers, feeds and viewers stay
+        as they are, and another viewer comes."""
+        self._connect(where, which, key)
+        self.claim_for(self.workers[0], 3)
+        leases = self.held[self.workers[0]].values()
+        self.append([self.entry(lease, Fact(pct=50)) for lease in leases for _ in range(2)])
+        for lease in leases if end else ():
+            self.end(lease, well=True)
+        self.read_journals()
+        self.run(self._deliver_all(where))
+        self._restore(self.states[-1 - back % len(self.states)])
+        self._connect(where, which, key)
+
+    def _connect(self, where: int, which: int, key: int) -> None:
+        socket = self.socket(where, key)
+        row = self.visible(self.jobs[which % len(self.jobs)].pk, socket)
+        if row is not None:
+            self.run(socket.watch(row, None))
+
+    async def _deliver_all(self, where: int) -> None:
+        for events in self.journal.values():
+            for event in events:
+                self.webs[where % 2].feed.deliver(frame_of(event))
+
+    def _restore(self, state: State) -> None:
+        while self.states[-1] is not state:
             self.states.pop()
-        state = self.states.pop() if len(self.states) > 1 else self.states[0]
         rows = sorted(state.rows.values(), key=lambda row: row.created_at)
         with transaction.atomic():
             Job.objects.all().delete()
@@ -109,7 +133,7 @@ class Faults(Model):
     @rule(which=pick, key=pick, all_jobs=st.booleans())
     def revoke(self, which: int, key: int, all_jobs: bool) -> None:
         """A key is revoked, or the site's policy says no to it for one job."""
-        self._revoke(self.jobs[which % len(self.jobs)].pk, self.keys[key % 2], all_jobs)
+        self._revoke(self.jobs[which % len(self.jobs)].pk, self.keys[key % 4 == 0], all_jobs)
 
     @rule()
     def restore_rights(self) -> None:

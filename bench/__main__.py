@@ -1,4 +1,4 @@
-"""`python -m bench [engine|fanout|latency|pubsub|quality|soak …]`: all but the last two by default."""
+"""`python -m bench [engine|fanout|latency|pubsub|quality|soak …]`: without names, the first four."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m bench [engine|fanout|latency|pubsub|quality|soak …]`: without names, the first four."""
+"""`python -m bench [engine|fanout|latency|pubsub|quality|soak …]`: by default the first four."""
 
 from __future__ import annotations
 

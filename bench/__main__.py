@@ -1,4 +1,4 @@
-"""`python -m bench [fanout|latency|engine|quality …]`: all but quality by default."""
+"""`python -m bench [engine|fanout|latency|pubsub|quality|soak …]`: without names, the first four."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import argparse
 def main() -> None:
     """Run the chosen benches one after another."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine, quality")
+    parser.add_argument("what", nargs="*", default=[], help="names of benches")
     parser.add_argument("--viewers", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=3000, help="of the soak")
     options = parser.parse_args()
-    chosen = options.what or ["engine", "latency", "fanout"]
+    chosen = options.what or ["engine", "latency", "pubsub", "fanout"]
     for name in chosen:
         if name == "fanout":
             from bench import fanout
@@ -21,6 +22,10 @@ def main() -> None:
             from bench import latency
 
             latency.run()
+        elif name == "pubsub":
+            from bench import pubsub
+
+            pubsub.run()
         elif name == "engine":
             from bench import engine
 
@@ -29,6 +34,10 @@ def main() -> None:
             from bench import quality
 
             quality.run()
+        elif name == "soak":
+            from bench import soak
+
+            soak.run(options.jobs)
         else:
             parser.error(f"unknown bench {name!r}")
 

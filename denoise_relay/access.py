@@ -21,6 +21,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
+from django.db import router
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.crypto import salted_hmac
@@ -103,7 +104,10 @@ def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
 
 def get_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job:
     """Return the job; raises the same `Http404` for an unknown job and for a forbidden one."""
-    job = Job.objects.select_related("owner", "api_key").filter(pk=job_id).first()
+    # Of the database that is written to: a replica that lags does not know a new job yet, and a
+    # client that is told that there is none does not ask again.
+    jobs = Job.objects.using(router.db_for_write(Job)).select_related("owner", "api_key")
+    job = jobs.filter(pk=job_id).first()
     if job is None or not allowed(viewer, job, action):
         raise Http404("No such job.")
     return job

@@ -1,10 +1,11 @@
-"""System checks. Ids are stable and never used again; docs/settings.md has a line for each."""
+"""System checks. Ids are stable and never used again; docs/settings.md has a line for each.
+
+Those of the channel layer, which count in the same series, are in `pubsub.checks`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -16,14 +17,9 @@ from django.utils.module_loading import import_string
 from denoise_relay import backends, conf
 from denoise_relay.backends.base import Backend
 from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
-from denoise_relay.runtime import server_processes
+from denoise_relay.runtime.versions import version
 
 TAG = "denoise_relay"
-CORE_LAYER = "channels_redis.core.RedisChannelLayer"
-PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
-#: The core layer's blocking read takes 5 s; the timeout of a socket must be longer.
-BLOCKING_READ_SECONDS = 5
 OLDEST_DAPHNE = (4, 2, 2)
 
 
@@ -56,28 +52,6 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         found.append(Error(str(error), id="denoise_relay.E003"))
     return found
-
-
-@register(TAG)
-def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """W004: without a layer between processes events of an external worker arrive late, and so do
-    those of a worker that is embedded in another process of the server.
-
-    A warning and no error: the journal carries everything, only seconds later.
-    """
-    external = conf.relay_settings().WORKER == "external"
-    if publisher.shared_layer() is not None or not (external or server_processes.several()):
-        return []
-    what = "WORKER is external" if external else "several server processes embed a worker each"
-    instead = "WORKER = 'embedded'" if external else "one process"
-    return [
-        Warning(
-            f"DENOISE_RELAY: {what}, but CHANNEL_LAYERS reaches no other process: "
-            "viewers see each step only at the next position check.",
-            hint=f"Use channels_redis.pubsub.RedisPubSubChannelLayer, or {instead}.",
-            id="denoise_relay.W004",
-        )
-    ]
 
 
 @register(TAG)
@@ -117,54 +91,6 @@ def check_apps(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
 
 
 @register(TAG)
-def check_redis_client(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """E007: the client gives up before the layer's own read is over (redis-py 4091)."""
-    backend, hosts = _layer()
-    # From version 8 on the default is 5 s. `None` is no limit, and so patient enough.
-    unset = BLOCKING_READ_SECONDS if _version("redis") >= (8,) else None
-    timeouts = [host.get("socket_timeout", unset) for host in hosts]
-    if backend != CORE_LAYER:
-        return []
-    if all(timeout is None or timeout > BLOCKING_READ_SECONDS for timeout in timeouts):
-        return []
-    return [
-        Error(
-            "RedisChannelLayer reads for 5 s at a time, and its redis client gives up no later: "
-            "every idle consumer dies after 5 s.",
-            hint='Give each host in CHANNEL_LAYERS "socket_timeout": 15, or install "redis<8", '
-            f"or use {PUBSUB_LAYER}.",
-            id="denoise_relay.E007",
-        )
-    ]
-
-
-@register(TAG)
-def check_layer_class(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """W008: a layer that loses bursts, or that does not come back after a restart of Redis."""
-    backend, hosts = _layer()
-    if backend == CORE_LAYER:
-        return [
-            Warning(
-                "RedisChannelLayer loses messages: 100 wait for a whole process, and what is "
-                "beyond that is dropped until the next position check.",
-                hint=f'CHANNEL_LAYERS["default"]["BACKEND"] = "{PUBSUB_LAYER}"',
-                id="denoise_relay.W008",
-            )
-        ]
-    if backend == PUBSUB_LAYER and not all(host.get("retry") for host in hosts):
-        return [
-            Warning(
-                "RedisPubSubChannelLayer has no retry policy: after a restart of Redis the first "
-                "messages fail on connections that are gone.",
-                hint='Give each host "retry": Retry(ExponentialBackoff(cap=1, base=0.1), 5), with '
-                "Retry from redis.asyncio.retry and ExponentialBackoff from redis.backoff.",
-                id="denoise_relay.W008",
-            )
-        ]
-    return []
-
-
-@register(TAG)
 def check_sqlite_alone(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     """W009: several processes on one SQLite file wait for each other at every write."""
     vendor = connections[router.db_for_write(Job)].vendor
@@ -200,12 +126,12 @@ def check_connections(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
 @register(TAG)
 def check_daphne(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     """E011: older versions of Daphne let a WebSocket message fill the memory."""
-    version = _version("daphne")
-    if "daphne" not in settings.INSTALLED_APPS or not version or version >= OLDEST_DAPHNE:
+    installed = version("daphne")
+    if "daphne" not in settings.INSTALLED_APPS or not installed or installed >= OLDEST_DAPHNE:
         return []
     return [
         Error(
-            f"Daphne {'.'.join(map(str, version))} has known holes: WebSocket messages without "
+            f"Daphne {'.'.join(map(str, installed))} has known holes: WebSocket messages without "
             "a limit (CVE-2026-44545) and smuggled headers.",
             hint='pip install --upgrade "daphne>=4.2.2"',
             id="denoise_relay.E011",
@@ -225,21 +151,3 @@ def _preset_problems(backend: type[Backend], relay: conf.RelaySettings) -> list[
             id="denoise_relay.E012",
         )
     ]
-
-
-def _layer() -> tuple[str, list[Mapping[str, Any]]]:
-    """The default layer's class, and the options of its hosts."""
-    configured: Any = getattr(settings, "CHANNEL_LAYERS", {})
-    layer = configured.get("default", {})
-    hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
-    return layer.get("BACKEND", ""), [host if isinstance(host, Mapping) else {} for host in hosts]
-
-
-def _version(package: str) -> tuple[int, ...]:
-    """The leading numbers of an installed version; empty when there is none."""
-    try:
-        text = metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ()
-    found = re.match(r"\d+(?:\.\d+)*", text)
-    return tuple(map(int, found.group().split("."))) if found else ()

@@ -43,6 +43,8 @@ class RelaySettings:
     UPSTREAM_URL: str = "https://api.munsit.com/api/v1"
     #: Sent to UPSTREAM_URL as `x-api-key`, and to no other server.
     API_KEY: str = field(default="", repr=False)
+    #: What tells other processes of news: `channel_layer` (Redis), or `postgresql` itself.
+    PUBSUB: str = "channel_layer"
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.

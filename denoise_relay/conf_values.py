@@ -16,6 +16,7 @@ SHORT_BACKENDS = {
 _CHOICES = {
     "WORKER": ("embedded", "external"),
     "ON_LOST_SUBMISSION": ("resubmit", "fail"),
+    "PUBSUB": ("channel_layer", "postgresql"),
     "ON_USER_DELETE": ("keep", "delete"),
 }
 _MAY_BE_ZERO = {

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from channels.layers import channel_layers
 from django.conf import settings
+from django.db import Error as DatabaseFailure
+from django.db import router
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.run import Finding, fail, ok, warn
-from denoise_relay.pubsub import publisher
+from denoise_relay.models import Job
+from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub.postgres import PostgresSubscription
 from denoise_relay.pubsub.round_trip import round_trip
+from denoise_relay.runtime import database
 
 ROUND_TRIP_SECONDS = 5.0
 #: The pub/sub layer polls a new channel every 0.1 s; that is not slow.
@@ -21,6 +29,8 @@ ALIAS = "default"
 
 async def layer() -> Sequence[Finding]:
     """Send a message from one connection to another, as between two processes."""
+    if postgres.enabled():
+        return [await _postgres()]
     here = publisher.shared_layer()
     external = relay_settings().WORKER == "external"
     if here is None:
@@ -53,6 +63,32 @@ async def layer() -> Sequence[Finding]:
     if took < SLOW_SECONDS:
         return [ok(text)]
     return [warn(text, "Look at the load of its server and the network between.")]
+
+
+async def _postgres() -> Finding:
+    """Send a notification through the server to ourselves."""
+    came, listening = asyncio.Event(), asyncio.Event()
+    channel = f"denoise_relay_echo_{secrets.token_hex(4)}"
+    receiver = PostgresSubscription(
+        "denoise-doctor", channel, lambda _message: came.set(), listening.set
+    )
+    receiver.start()
+    try:
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            await listening.wait()
+            begun = time.perf_counter()
+            await database.call(postgres.notify, router.db_for_write(Job), channel, [""])
+            await came.wait()
+    except (TimeoutError, DatabaseFailure) as error:
+        return fail(
+            f"PostgreSQL carries no notification ({type(error).__name__}).",
+            "LISTEN needs a connection of its own: with PgBouncer use its session mode, or "
+            "PUBSUB = 'channel_layer'.",
+        )
+    finally:
+        await receiver.stop()
+    took = time.perf_counter() - begun
+    return ok(f"PostgreSQL carries a notification in {took * 1000:.1f} ms.")
 
 
 def _where() -> str:

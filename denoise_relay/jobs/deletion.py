@@ -67,7 +67,8 @@ def _delete(alias: str, which: Q) -> int:
     # Read once they are locked: a runner may have stored a result since.
     jobs = [job for job in concerned if job.pk in pks]
     for job in jobs:
-        actions.cancel(job)
+        if not job.ended:
+            actions.cancel(job)
     parts = Part.objects.using(alias).filter(job__in=pks).exclude(result="")
     files = {name for job in jobs for column in retention.FILES if (name := _name(job, column))}
     files |= set(parts.values_list("result", flat=True))

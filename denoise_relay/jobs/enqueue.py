@@ -24,7 +24,7 @@ from denoise_relay.jobs.limits import Origin
 from denoise_relay.journal import read
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime.database import write_transaction
 
 #: Seconds before each further try, after a connection to the database was lost. Few: a person
@@ -97,6 +97,7 @@ def _insert(job: Job, origin: Origin | None) -> Job:
         fact = Fact(message=queue_positions.message(job.ahead))
         (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])
         events = [outcome.event] if outcome.event else []
+        postgres.notify_work(alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
     # Not earlier: a transaction that is repeated begins with the job as it was.
     _mirror(job, events)

@@ -20,6 +20,7 @@ from denoise_relay import events, lifecycle, models
 from denoise_relay.events import Fact, Stage
 from denoise_relay.exceptions import IllegalTransition
 from denoise_relay.lifecycle import Status
+from denoise_relay.pubsub import postgres
 from denoise_relay.runtime.database import write_transaction
 
 #: The columns of a job that repeat its newest event.
@@ -81,6 +82,7 @@ def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
         models.Event.objects.using(alias).bulk_create(inserts)
         if written and columns:
             _update(alias, written.values(), sorted(columns))
+        postgres.notify_events(alias, [each.event for each in outcomes if each.event])
     return outcomes
 
 

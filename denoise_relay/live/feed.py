@@ -25,9 +25,9 @@ from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.live.watched import WatchedJob
-from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.pubsub.publisher import frame_of
-from denoise_relay.pubsub.subscriber import Subscription
+from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks
 
@@ -50,7 +50,9 @@ class Feed:
         #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
         self._tasks = SupervisedTasks()
-        self._subscription = Subscription("denoise-feed", self._on_message, self._gap.set)
+        self._subscription = subscription(
+            "denoise-feed", postgres.EVENTS, self._on_message, self._gap.set
+        )
         self._detach: Callable[[], None] | None = None
 
     @property
@@ -88,7 +90,7 @@ class Feed:
         if watched is None:
             watched = self._jobs[job] = WatchedJob()
             self._subscription.join(publisher.job_group(job))
-        watched.mailboxes.add(mailbox)
+        watched.add(mailbox)
 
     def unwatch(self, job: UUID, mailbox: Mailbox) -> None:
         """Put no more frames of the job into `mailbox`. May be repeated."""

@@ -15,8 +15,17 @@ class WatchedJob:
     mailboxes: set[Mailbox] = field(default_factory=set)
     #: Its number; None until a first replay or frame sets it.
     seq: int | None = None
-    #: Whether it was the terminal frame.
+    #: Whether it was the terminal frame, and all mailboxes have it.
     ended: bool = False
+
+    def add(self, mailbox: Mailbox) -> None:
+        """Put coming frames into this mailbox, too.
+
+        Its viewer does not have the end that others may still have to read, and will not find it
+        in the journal if the database has gone back in time.
+        """
+        self.mailboxes.add(mailbox)
+        self.ended = False
 
     def deliver(self, frame: Frame) -> bool:
         """Put a published frame into the mailboxes, unless they have it. Returns false, and puts

@@ -1,8 +1,9 @@
 """Publishes committed events, and the news that a job waits for a worker.
 
 Receivers in this process (`live.feed`, `worker.supervisor`) are called directly; other processes
-get a message through the channel layer, with the encoded frame in it. A message is a hint: it may
-be lost, doubled or late, and receivers then read the journal, which is the truth.
+get a message through the channel layer, with the encoded frame in it, or from PostgreSQL
+(`postgres`). A message is a hint: it may be lost, doubled or late, and receivers then read the
+journal, which is the truth.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from django.db import Error as DatabaseFailure
+from django.db import router
 
 from denoise_relay import presentation
 from denoise_relay.events import Event
 from denoise_relay.frames import Frame, make_frame
-from denoise_relay.runtime import logs, metrics
+from denoise_relay.models import Job
+from denoise_relay.pubsub import postgres
+from denoise_relay.runtime import database, logs, metrics
 
 #: The channel-layer group of all supervisors.
 WORK_GROUP = "denoise.work"
@@ -96,28 +101,45 @@ async def publish(events: Sequence[Event]) -> None:
 
 
 async def wake() -> None:
-    """Wake all supervisors: a job was queued, released or canceled."""
-    for listener, loop in list(_supervisors.items()):
-        _call_on(loop, listener)
+    """Wake all supervisors: a job was released."""
+    _wake_here()
+    if postgres.enabled():
+        with contextlib.suppress(DatabaseFailure):
+            await database.call(postgres.notify_work, router.db_for_write(Job))
     await _send([(WORK_GROUP, {"type": "denoise.work"})])
 
 
+def _wake_here() -> None:
+    for listener, loop in list(_supervisors.items()):
+        _call_on(loop, listener)
+
+
 def publish_soon(events: Sequence[Event]) -> None:
-    """`publish` and `wake` from synchronous code, such as `transaction.on_commit`."""
+    """Publish the events of a job that was queued or canceled, and wake all supervisors. From
+    synchronous code, such as `transaction.on_commit`; `postgres` has told others by then."""
 
     async def both() -> None:
         await publish(events)
-        await wake()
+        _wake_here()
+        await _send([(WORK_GROUP, {"type": "denoise.work"})])
 
     async_to_sync(both)()
 
 
-def shared_layer() -> BaseChannelLayer | None:
-    """The channel layer, if it reaches other processes. None for the in-memory layer.
+def reaches_others() -> bool:
+    """Whether what is published here comes to other processes, too."""
+    return postgres.enabled() or shared_layer() is not None
 
-    That one is not used at all: it loses the newest messages of a burst and scans every channel
-    at every send.
+
+def shared_layer() -> BaseChannelLayer | None:
+    """The channel layer, if it reaches other processes. None for the in-memory layer, and where
+    PostgreSQL carries the news.
+
+    The in-memory one is not used at all: it loses the newest messages of a burst and scans every
+    channel at every send.
     """
+    if postgres.enabled():
+        return None
     layer = get_channel_layer()
     return None if layer is None or isinstance(layer, InMemoryChannelLayer) else layer
 

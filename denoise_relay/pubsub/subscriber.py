@@ -10,9 +10,24 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from denoise_relay.pubsub import publisher
+from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub.postgres import PostgresSubscription
 from denoise_relay.runtime import logs, metrics
 from denoise_relay.runtime.background import spawn
+
+
+def subscription(
+    name: str,
+    channel: str,
+    on_message: Callable[[dict[str, Any]], None],
+    on_gap: Callable[[], None],
+) -> Subscription | PostgresSubscription:
+    """A subscription to what carries the news here (`PUBSUB`). `channel` is PostgreSQL's, where all
+    groups are one."""
+    if postgres.enabled():
+        return PostgresSubscription(name, channel, on_message, on_gap)
+    return Subscription(name, on_message, on_gap)
+
 
 #: After a failure of the layer, before it is used again.
 RETRY_SECONDS = 1.0

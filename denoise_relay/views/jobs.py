@@ -20,6 +20,7 @@ from denoise_relay.backends import presets
 from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions, deletion, fetching, form_tokens, limits
 from denoise_relay.journal import read
+from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 
 #: How often a page without JavaScript reloads itself while its job runs.
@@ -87,9 +88,10 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     same one. 302 to the new job's page; 400 with the job's page if there is no such preset, 429 if
     too many of this person wait (`jobs.limits`).
 
-    If the backend may have the result of this job, the new job only fetches it, at no cost
-    (`jobs.fetching`), unless the form has `preset` or `anew`. An active job is not retried: 302 to
-    its own page. With `form_token`, the same form sent again leads to the same new job
+    If the backend may have the result of a job that failed, the new job only fetches it, at no cost
+    (`jobs.fetching`), unless the form has `preset` or `anew`; that of a canceled one, only if the
+    form has `fetch`, because the backend may have been told to stop. An active job is not retried:
+    302 to its own page. With `form_token`, the same form sent again leads to the same new job
     (`jobs.form_tokens`).
     """
     viewer = await access.viewer_of(request)
@@ -97,7 +99,8 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     try:
         fields = await sync_to_async(_retry_fields, thread_sensitive=False)(request)
         origin = limits.origin_of(request)
-        fetch = found.fetchable and not fields.anew and not fields.preset
+        wanted = fields.fetch or (found.status == Status.ERROR and not fields.anew)
+        fetch = found.fetchable and wanted and not fields.preset
         kind = "fetch" if fetch else "retry"
         new_id = form_tokens.job_id(viewer, fields.token, kind, str(found.pk), fields.preset)
         make = (
@@ -152,6 +155,8 @@ class RetryFields(NamedTuple):
     token: str
     #: Submit it anew, though the backend may have a result.
     anew: bool
+    #: Only fetch the result.
+    fetch: bool
 
 
 def _retry_fields(request: HttpRequest) -> RetryFields:
@@ -160,4 +165,5 @@ def _retry_fields(request: HttpRequest) -> RetryFields:
         preset=form.get("preset", ""),
         token=form.get(form_tokens.FIELD, ""),
         anew=bool(form.get("anew")),
+        fetch=bool(form.get("fetch")),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -28,11 +27,11 @@ class CancelForwarder:
         self._backend = backend
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def forward_soon(self, jobs: Collection[UUID]) -> None:
-        """Tell the backend of those of these jobs that a person has canceled. (Others were claimed
-        by another process, and go on there.)"""
+    def forward_soon(self, job: UUID) -> None:
+        """Tell the backend that a person has canceled this job. (If another process has claimed
+        it, it goes on there, and nothing is told.)"""
         if type(self._backend).cancel is not Backend.cancel:
-            task = spawn(self._forward(list(jobs)), "denoise-cancels")
+            task = spawn(self._forward(job), f"denoise-cancel-{job.hex[:8]}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -42,9 +41,9 @@ class CancelForwarder:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _forward(self, jobs: Collection[UUID]) -> None:
+    async def _forward(self, job: UUID) -> None:
         with contextlib.suppress(DatabaseFailure):
-            for upstream_id in await database.read(_canceled, jobs):
+            for upstream_id in await database.read(_canceled, job):
                 try:
                     async with asyncio.timeout(TIMEOUT_SECONDS):
                         await self._backend.cancel(upstream_id)
@@ -56,11 +55,14 @@ class CancelForwarder:
                     )
 
 
-def _canceled(jobs: Collection[UUID]) -> list[str]:
-    """The backend's ids of the work of canceled jobs, in parts or whole."""
+def _canceled(job: UUID) -> list[str]:
+    """The backend's ids of the work of a canceled job, in parts or whole; none for another."""
     alias = router.db_for_write(Job)
-    found = Job.objects.using(alias).filter(pk__in=jobs, status=Status.CANCELED)
-    ids = dict(found.values_list("pk", "upstream_id"))
-    whole = [upstream_id for pk, upstream_id in ids.items() if upstream_id not in ("", str(pk))]
-    parts = Part.objects.using(alias).filter(job__in=ids, result="").exclude(upstream_id="")
-    return [*whole, *parts.values_list("upstream_id", flat=True)]
+    canceled = Job.objects.using(alias).filter(pk=job, status=Status.CANCELED)
+    upstream_id = canceled.values_list("upstream_id", flat=True).first()
+    if not upstream_id:
+        return []
+    if upstream_id != str(job):
+        return [upstream_id]
+    parts = Part.objects.using(alias).filter(job=job, result="").exclude(upstream_id="")
+    return list(parts.values_list("upstream_id", flat=True))

@@ -35,7 +35,7 @@ async def start() -> None:
         "The embedded worker has started",
         extra=logs.fields("embedded_started", owner=supervisor.owner),
     )
-    if server_processes.several() and publisher.shared_layer() is None:
+    if server_processes.several() and not publisher.reaches_others():
         # The system check says so, too, but a server runs no checks.
         logs.logger.warning(
             "Several server processes embed a worker each, and no channel layer connects them: "

@@ -9,12 +9,14 @@ import asyncio
 import threading
 from typing import Final
 
+from django.core.files.storage import FileSystemStorage
 from django.db import connections
 
 from denoise_relay.conf import RelaySettings
 from denoise_relay.jobs import retention
 from denoise_relay.jobs.retention import Tally
 from denoise_relay.journal import schedule
+from denoise_relay.models import media_storage
 from denoise_relay.runtime import database, logs
 from denoise_relay.worker import workspace
 
@@ -22,7 +24,7 @@ from denoise_relay.worker import workspace
 LOOK_SECONDS: Final = 60.0
 #: Old jobs go soon after their day, in small transactions.
 JOBS_EVERY_SECONDS: Final = 3600.0
-#: Orphans are found by listing the storage, which a remote one may bill.
+#: Orphans are found by listing the storage.
 FILES_EVERY_SECONDS: Final = 86_400.0
 
 
@@ -73,7 +75,10 @@ class Pruner:
                 retention.prune_jobs(tally, days=days, dry_run=False, progress=self._progress)
             else:
                 workspace.delete_abandoned(self._settings)
-                retention.prune_orphans(tally, dry_run=False, progress=self._progress)
+                # A remote storage is asked once for each recording, and may bill it: there,
+                # `denoise_prune` does it when somebody wants it.
+                if isinstance(media_storage(), FileSystemStorage):
+                    retention.prune_orphans(tally, dry_run=False, progress=self._progress)
         except Stopping:
             pass
         finally:

@@ -54,6 +54,8 @@ class Runner:
         self._assignment: Assignment | None = None
         self._attempt = 0
         self._upstream_id = ""
+        #: Set when it ended because the job was canceled, or claimed by another process.
+        self.lost = False
         self._parted = False
 
     # Called by the backend
@@ -96,6 +98,7 @@ class Runner:
             deadline = Deadline(job, now, self._settings)
             await self._finish(*await self._work(job, deadline))
         except (LeaseLost, Job.DoesNotExist) as error:
+            self.lost = True
             metrics.LEASES_LOST.inc()
             self._log("lease_lost", "Job %s is no longer ours: %s", type(error).__name__)
         except JobFailed as error:

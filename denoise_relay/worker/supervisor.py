@@ -23,8 +23,8 @@ from denoise_relay.jobs import queue_positions
 from denoise_relay.journal import leases
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
-from denoise_relay.pubsub import publisher
-from denoise_relay.pubsub.subscriber import Subscription
+from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
 from denoise_relay.worker.cancels import CancelForwarder
@@ -60,8 +60,9 @@ class Supervisor:
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         #: Set to sweep at once.
         self._wake = asyncio.Event()
-        self._subscription = Subscription(
-            "denoise-supervisor", lambda _message: self._wake.set(), self._wake.set
+        wake = self._wake.set
+        self._subscription = subscription(
+            "denoise-supervisor", postgres.WORK, lambda _message: wake(), wake
         )
         self._side_tasks = SupervisedTasks(on_broken=self._stop_runners)
         #: Ends the calls of the publisher; set while started.
@@ -169,9 +170,7 @@ class Supervisor:
                 leases.renew, self.owner, held, self._settings.LEASE_SECONDS
             )
         self._watchdog.renewed(begun)
-        if lost := held - still:
-            self._cancels.forward_soon(lost)
-        for job in lost:
+        for job in held - still:
             # Canceled by a person, or claimed by another process while this one was paused.
             if (task := self._runners.get(job)) is not None:
                 task.cancel()
@@ -215,10 +214,12 @@ class Supervisor:
         task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")
         self._runners[lease.job] = task
         metrics.RUNNERS.inc()
-        task.add_done_callback(lambda ended: self._on_runner_end(lease.job, ended))
+        task.add_done_callback(lambda ended: self._on_runner_end(lease.job, ended, runner))
 
-    def _on_runner_end(self, job: UUID, task: asyncio.Task[None]) -> None:
+    def _on_runner_end(self, job: UUID, task: asyncio.Task[None], runner: Runner) -> None:
         metrics.RUNNERS.dec()
+        if (task.cancelled() or runner.lost) and not self._stopping:
+            self._cancels.forward_soon(job)
         if self._runners.get(job) is task:
             del self._runners[job]
         if not task.cancelled() and (error := task.exception()) is not None:

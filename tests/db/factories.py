@@ -22,7 +22,7 @@ def make_job(**columns: Any) -> Job:
     job.original.name = "denoise/none/voice.wav"
     job.save(force_insert=True)
     append(job, Fact(message="Queued"))
-    job.refresh_from_db()
+    job.refresh_from_db(using=job._state.db)
     return job
 
 

@@ -11,6 +11,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from denoise_relay import checks
+from denoise_relay.pubsub import checks as pubsub_checks
 
 REDIS = {"redis": "8.1.0"}
 
@@ -26,11 +27,11 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def core(**options: Any) -> dict[str, Any]:
     hosts = [{"address": "redis://127.0.0.1:6379", **options}]
-    return {"default": {"BACKEND": checks.CORE_LAYER, "CONFIG": {"hosts": hosts}}}
+    return {"default": {"BACKEND": pubsub_checks.CORE_LAYER, "CONFIG": {"hosts": hosts}}}
 
 
 def pubsub(*hosts: Any) -> dict[str, Any]:
-    return {"default": {"BACKEND": checks.PUBSUB_LAYER, "CONFIG": {"hosts": list(hosts)}}}
+    return {"default": {"BACKEND": pubsub_checks.PUBSUB_LAYER, "CONFIG": {"hosts": list(hosts)}}}
 
 
 E007 = Error(
@@ -52,10 +53,10 @@ E007 = Error(
         ("8.1.0", core(socket_timeout=15), []),
         ("8.1.0", core(socket_timeout=None), []),
         ("7.4.1", core(), []),
-        ("8.1.0", {"default": {"BACKEND": checks.CORE_LAYER}}, [E007]),
+        ("8.1.0", {"default": {"BACKEND": pubsub_checks.CORE_LAYER}}, [E007]),
         (
             "8.1.0",
-            {"default": {"BACKEND": checks.CORE_LAYER, "CONFIG": {"hosts": [("h", 6379)]}}},
+            {"default": {"BACKEND": pubsub_checks.CORE_LAYER, "CONFIG": {"hosts": [("h", 6379)]}}},
             [E007],
         ),
         ("8.1.0", pubsub({"address": "redis://h"}), []),
@@ -71,12 +72,12 @@ def test_client_that_gives_up_too_early(
 ) -> None:
     versions["redis"] = redis
     settings.CHANNEL_LAYERS = layers
-    assert checks.check_redis_client(None) == expected
+    assert pubsub_checks.check_redis_client(None) == expected
 
 
 def test_core_layer_loses_bursts(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = core(socket_timeout=15)
-    assert checks.check_layer_class(None) == [
+    assert pubsub_checks.check_layer_class(None) == [
         Warning(
             "RedisChannelLayer loses messages: 100 wait for a whole process, and what is "
             "beyond that is dropped until the next position check.",
@@ -90,7 +91,7 @@ def test_core_layer_loses_bursts(settings: Settings) -> None:
 @pytest.mark.parametrize("hosts", [["redis://h"], [], [{"address": "a", "retry": 1}, "b"]])
 def test_pubsub_layer_needs_a_retry_policy(settings: Settings, hosts: list[Any]) -> None:
     settings.CHANNEL_LAYERS = pubsub(*hosts)
-    assert checks.check_layer_class(None) == [
+    assert pubsub_checks.check_layer_class(None) == [
         Warning(
             "RedisPubSubChannelLayer has no retry policy: after a restart of Redis the first "
             "messages fail on connections that are gone.",
@@ -105,8 +106,8 @@ def test_layer_of_the_demo_site_passes(settings: Settings) -> None:
     from project import layers
 
     settings.CHANNEL_LAYERS = {"default": layers.from_url("redis://127.0.0.1:6379/0")}
-    assert checks.check_layer_class(None) == []
-    assert checks.check_redis_client(None) == []
+    assert pubsub_checks.check_layer_class(None) == []
+    assert pubsub_checks.check_redis_client(None) == []
 
 
 def test_sqlite_with_an_external_worker(

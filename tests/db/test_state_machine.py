@@ -1,19 +1,23 @@
 """The guarantees as a model: any order of claims, writes, losses, crashes and viewers.
 
 Hypothesis builds histories from the rules below; none may break an invariant. The rules are
-here, the invariants and helpers in `state_machine_base`.
+here and in `state_machine_faults`, the invariants and helpers in `state_machine_base`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
+from pytest_django import Settings
 
 from denoise_relay.events import Fact
 from denoise_relay.frames import parse_frame
@@ -23,20 +27,21 @@ from denoise_relay.journal import leases
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
 from denoise_relay.pubsub.publisher import frame_of
+from tests.db import state_machine_faults
 from tests.db.factories import make_job
-from tests.db.state_machine_base import LEASE_SECONDS, Model
-from tests.db.state_machine_parts import Known, Socket, Web
+from tests.db.replicas import Replicated
+from tests.db.state_machine_base import LEASE_SECONDS
+from tests.db.state_machine_faults import Faults, pick
+from tests.db.state_machine_parts import Known, Web
 
 EXAMPLES, STEPS = 60, 40
 STEPS_IN_TOTAL = 2000
 
-#: Chooses from a list that is only known when the step runs.
-pick = st.integers(min_value=0, max_value=11)
 percents = st.floats(min_value=-5, max_value=105, allow_nan=False)
 statuses = st.sampled_from([None, None, Status.SUBMITTING, Status.PROCESSING])
 
 
-class Relay(Model):
+class Relay(Faults):
     """The rules, each of which is one step of a history."""
 
     @initialize()
@@ -53,10 +58,11 @@ class Relay(Model):
     def submit(self) -> None:
         self.jobs.append(Known(pk=make_job().pk))
 
-    @rule(which=pick)
-    def cancel(self, which: int) -> None:
+    @rule(which=pick, back=pick)
+    def cancel(self, which: int, back: int) -> None:
+        """Pressed on a page that may show an older state."""
         job = self.jobs[which % len(self.jobs)]
-        assert people.cancel(Job.objects.get(pk=job.pk)) is not job.ended
+        assert people.cancel(self.lagging(job.pk, back)) is not job.ended
         if not job.ended:
             job.ended, job.holder, job.epoch = True, "", job.epoch + 1
 
@@ -144,24 +150,24 @@ class Relay(Model):
 
     # --- Viewers ------------------------------------------------------------------------------
 
-    @rule(where=pick, which=pick, after=st.sampled_from([None, 0, "some", "all", "beyond"]))
-    def connect(self, where: int, which: int, after: Any) -> None:
-        web, job = self.webs[where % 2], self.jobs[which % len(self.jobs)]
-        row = Job.objects.get(pk=job.pk)
-        numbers = {"some": row.seq // 2, "all": row.seq, "beyond": row.seq + 5}
-        socket = Socket(web.feed)
-        web.sockets.append(socket)
-        self.run(socket.watch(row, numbers.get(after, after)))
+    @rule(
+        where=pick, which=pick, key=pick, after=st.sampled_from([None, 0, "some", "all", "beyond"])
+    )
+    def connect(self, where: int, which: int, key: int, after: Any) -> None:
+        socket = self.socket(where, key)
+        row = self.visible(self.jobs[which % len(self.jobs)].pk, socket)
+        if row is not None:
+            numbers = {"some": row.seq // 2, "all": row.seq, "beyond": row.seq + 5}
+            self.run(socket.watch(row, numbers.get(after, after)))
 
     @precondition(lambda self: self.leases)
-    @rule(where=pick, which=pick, pct=percents, end=st.booleans())
-    def connect_meanwhile(self, where: int, which: int, pct: float, end: bool) -> None:
+    @rule(where=pick, which=pick, key=pick, pct=percents, end=st.booleans())
+    def connect_meanwhile(self, where: int, which: int, key: int, pct: float, end: bool) -> None:
         """An event is committed between the read of the job's row and the first frame, and is
         published while the journal is being read."""
-        lease = self.leases[-1 - which % len(self.leases)]
-        web, row = self.webs[where % 2], Job.objects.get(pk=lease.job)
-        socket = Socket(web.feed)
-        web.sockets.append(socket)
+        lease, socket = self.leases[-1 - which % len(self.leases)], self.socket(where, key)
+        if self.known(lease.job) is None or (row := self.visible(lease.job, socket)) is None:
+            return
         before = row.seq
         if end:
             self.end(lease, well=True)
@@ -174,7 +180,7 @@ class Relay(Model):
             watching = asyncio.create_task(socket.watch(row, None), name="model-watch")
             await asyncio.sleep(0)
             for frame in news:
-                web.feed.deliver(frame)
+                self.webs[where % 2].feed.deliver(frame)
                 await socket.read()
             await watching
 
@@ -190,7 +196,7 @@ class Relay(Model):
     def disconnect(self, where: int, which: int) -> None:
         sockets = self.webs[where % 2].sockets
         if sockets:
-            sockets.pop(which % len(sockets)).leave()
+            self.run(sockets.pop(which % len(sockets)).leave())
 
     @rule(where=pick)
     def restart_web(self, where: int) -> None:
@@ -199,15 +205,31 @@ class Relay(Model):
         self.run(self.webs[where % 2].start())
 
 
+@pytest.fixture
+def _histories(settings: Settings) -> Iterator[None]:
+    settings.DATABASE_ROUTERS = [f"{Replicated.__module__}.Replicated"]
+    settings.DENOISE_RELAY = settings.DENOISE_RELAY | {
+        "ACCESS_POLICY": f"{state_machine_faults.__name__}.policy"
+    }
+    connection_created.connect(_never_wait_for_the_disk)
+    connection.close()
+    yield
+    connection_created.disconnect(_never_wait_for_the_disk)
+
+
+def _never_wait_for_the_disk(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """The model has no crash of the database server, and waiting for the disk would take most of
+    the time."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("media", "_histories")
 def test_no_history_breaks_an_invariant() -> None:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            # The model has no crash of the database server, and waiting for the disk would take
-            # most of the time.
-            cursor.execute("SET synchronous_commit = off")
     Relay.steps = 0
     for _ in range(3):  # histories that Hypothesis gives up early do not count
         run_state_machine_as_test(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.live.cluster_processes import ClusterProcesses
 from tests.live.cluster_rows import JobRows
@@ -192,16 +193,22 @@ class Cluster(ClusterProcesses, JobRows):
 
 
 class PostgresCluster(Cluster):
-    """On PostgreSQL and Valkey."""
+    """On PostgreSQL and Valkey, or on PostgreSQL alone, which carries the news then."""
 
     def __init__(
-        self, folder: Path, upstream: TimedUpstream, postgres: Postgres, valkey: Valkey
+        self,
+        folder: Path,
+        upstream: TimedUpstream,
+        postgres: Postgres,
+        valkey: Valkey,
+        *,
+        pubsub: str = "channel_layer",
     ) -> None:
         self.postgres = postgres
         self.valkey = valkey
-        super().__init__(
-            folder, upstream, database_url=postgres.url(DATABASE), redis_url=valkey.url
-        )
+        redis_url = valkey.url if pubsub == "channel_layer" else ""
+        super().__init__(folder, upstream, database_url=postgres.url(DATABASE), redis_url=redis_url)
+        self.environ["DENOISE_RELAY_PUBSUB"] = pubsub
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         with self.postgres.connect(DATABASE) as connection:
@@ -218,6 +225,10 @@ class PostgresCluster(Cluster):
     def clear(self) -> None:
         self.rows("TRUNCATE denoise_relay_job CASCADE")
         super().clear()
+
+
+#: For scenarios that both ways to carry the news must bear.
+over_both = pytest.mark.parametrize("cluster", ["channel_layer", "postgresql"], indirect=True)
 
 
 class SqliteCluster(Cluster):

@@ -41,11 +41,18 @@ def live_upstream() -> Iterator[TimedUpstream]:
 
 @pytest.fixture
 def cluster(
-    postgres: Postgres, valkey: Valkey, live_upstream: TimedUpstream, tmp_path: Path
+    request: pytest.FixtureRequest,
+    postgres: Postgres,
+    valkey: Valkey,
+    live_upstream: TimedUpstream,
+    tmp_path: Path,
 ) -> Iterator[PostgresCluster]:
-    """A cluster on PostgreSQL and Valkey, without jobs; the test starts its processes."""
+    """A cluster on PostgreSQL and Valkey, without jobs; the test starts its processes. With
+    `cluster.over_both` a test has another one, too, on PostgreSQL alone."""
     live_upstream.reset()
-    cluster = PostgresCluster(tmp_path, live_upstream, postgres, valkey)
+    cluster = PostgresCluster(
+        tmp_path, live_upstream, postgres, valkey, pubsub=getattr(request, "param", "channel_layer")
+    )
     try:
         yield cluster
     finally:

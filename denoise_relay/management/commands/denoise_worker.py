@@ -88,7 +88,7 @@ async def _work(settings: RelaySettings) -> bool:
         supervisor.capacity,
         extra=logs.fields("worker_started", owner=supervisor.owner),
     )
-    if publisher.shared_layer() is None:
+    if not publisher.reaches_others():
         logs.logger.warning(
             "No channel layer connects processes: viewers hear of progress every %g s only. "
             "Configure Redis in CHANNEL_LAYERS.",

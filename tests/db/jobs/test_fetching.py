@@ -16,7 +16,7 @@ from denoise_relay.jobs import actions, fetching
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
 from denoise_relay.testing import ScriptedUpstream, answers
-from tests.db.factories import stored_job
+from tests.db.factories import fail, stored_job
 from tests.db.scripted_backends import Behaviour
 from tests.db.views.visitors import visitor_of
 from tests.db.worker.working import QUICK, ended, new_job, run_one, working
@@ -81,14 +81,21 @@ def test_a_canceled_job_may_be_fetched() -> None:
     assert fetching.fetch_again(job).upstream_id == "u-1"
 
 
-def test_the_page_fetches_first_and_submits_only_when_asked(client: Client) -> None:
+@pytest.mark.parametrize("status", ["error", "canceled"])
+def test_the_page_fetches_first_what_failed(client: Client, status: str) -> None:
+    """And of a canceled job only when asked: the upstream may have been told to stop."""
     job = stored_job(upstream_id="u-1", status="processing", visitor=visitor_of(client))
-    actions.cancel(job)
+    if status == "canceled":
+        actions.cancel(job)
+    else:
+        fail(job, "Too late.")
+        Job.objects.update(fetchable=True)
     page = client.get(f"/jobs/{job.pk}/").content.decode()
     assert "Fetch the result again" in page
-    assert "Process it once more" in page
+    assert ("Process it once more" in page) == (status == "error")
 
-    for form, upstream_id in (({}, "u-1"), ({"anew": "1"}, "")):
+    first = "u-1" if status == "error" else ""
+    for form, upstream_id in (({}, first), ({"anew": "1"}, ""), ({"fetch": "1"}, "u-1")):
         location = client.post(f"/jobs/{job.pk}/retry/", form)["Location"]
         assert Job.objects.get(pk=location.split("/")[2]).upstream_id == upstream_id
 

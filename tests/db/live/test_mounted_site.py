@@ -15,7 +15,7 @@ from denoise_relay.live.feed import Feed
 from denoise_relay.models import Job
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.runtime import database
-from tests.db.factories import end
+from tests.db.factories import DONE, end
 from tests.db.live.jobs import job_with, publish_end
 from tests.db.live.sockets import application, job_path, opened
 from tests.waiting import eventually
@@ -77,9 +77,9 @@ async def test_a_recording_that_stays_upstream(the_feed: Feed) -> None:
     job, url = await job_with(), "https://cdn.example/clean.wav"
     async with opened(job_path(job), app=mounted) as client:
         await client.frame()
-        event = (await database.call(end, job)).event
+        event = (await database.call(end, job, replace(DONE, url=url))).event
         assert event is not None
-        the_feed.deliver(frame_of(replace(event, url=url)))
+        the_feed.deliver(frame_of(event))
 
         assert (await client.frame())["url"] == url
 

@@ -151,7 +151,7 @@ async def test_on_a_socket(the_feed: Feed) -> None:
     job = await job_with(5)
     async with opened(job_path(job)) as client:
         assert (await client.frame())["seq"] == 6
-        await eventually(lambda: the_feed.viewers == 1)
+        await eventually(lambda: the_feed._jobs[job.pk].seq == 6)  # the journal has been read
         await go_back(job, 2)
         await the_feed.check_now()
         newest = await client.frame()
@@ -211,4 +211,31 @@ async def test_numbers_that_pass_the_old_ones_are_shown(the_feed: Feed, watcher:
     await the_feed.check_now()
 
     assert await taken(watcher, 1) == [(4, False)]
+    watcher.close()
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_who_comes_after_an_end_was_taken_back_hears_the_new_one(
+    the_feed: Feed, watcher: Watcher, live: bool
+) -> None:
+    """Also beside a viewer who has not read the old end yet."""
+    job = await job_with(5)
+    await replayed(watcher, job)
+    await publish_end(job)
+    await go_back(job, 3)
+    late = Watcher(lambda: the_feed)
+    assert await replayed(late, job) == [3]
+
+    await the_feed.check_now()
+    await publish(job, 50)
+    if live:
+        await publish_end(job)
+    else:
+        await database.call(end, job)
+        await the_feed.check_now()
+
+    async with asyncio.timeout(5):
+        while job.pk in late:
+            seen = [frame.seq for frame in await late.take()]
+    assert seen[-1] == 5
     watcher.close()

@@ -31,6 +31,18 @@ def test_a_form_sent_again_leads_to_the_same_job(client: Client, mine: dict[str,
     assert (again.status_code, again.json()["job"]) == (201, str(job.pk))
 
 
+def test_a_newcomer_whose_first_answer_is_lost(client: Client) -> None:
+    """Its cookies are lost, too; those that came with the page are there."""
+    token = token_on(client.get("/").content.decode())
+    cookies = client.cookies.output(header="", sep=";")
+    client.post("/", {"audio": wav(), "form_token": token})
+    client.cookies.clear()
+    client.cookies.load(cookies)
+    answer = client.post("/", {"audio": wav(), "form_token": token})
+    assert answer["Location"] == f"/jobs/{Job.objects.get().pk}/"
+    assert client.get(answer["Location"]).status_code == 200
+
+
 def test_the_sample_asked_for_twice_is_one_job(client: Client, mine: dict[str, Any]) -> None:
     answers = [client.post("/", {"sample": "1", "form_token": "t"}) for _ in range(2)]
     assert answers[0]["Location"] == answers[1]["Location"]

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from denoise_relay.testing import answers
-from tests.live.cluster import API_KEY, PostgresCluster, report
+from tests.live.cluster import API_KEY, PostgresCluster, over_both, report
 from tests.live.faults.fault_points import CommitFaultPoint, proxied_worker
 from tests.live.tcp_proxy import TcpProxy
 from tests.live.viewers import Viewer, all_finished, all_reached
@@ -47,6 +47,7 @@ async def receive_more(viewers: list[Viewer], events: int) -> None:
         await viewer.reached(seen[viewer] + events)
 
 
+@over_both
 async def test_postgres_restarts_in_the_middle(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 6
     web = cluster.start()
@@ -59,6 +60,7 @@ async def test_postgres_restarts_in_the_middle(cluster: PostgresCluster) -> None
     await cluster.finish()
 
 
+@over_both
 async def test_postgres_refuses_for_ten_seconds(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 15
     web = cluster.start()
@@ -112,6 +114,7 @@ async def answers_503(web: WebProcess, job: str) -> None:
                 assert socket.close_code == 4012, shown
 
 
+@over_both
 async def test_socket_is_the_first_request_after_a_restart(cluster: PostgresCluster) -> None:
     """No page request has closed the dead database connections before; neither sockets nor event
     streams may fail on them."""

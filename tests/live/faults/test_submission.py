@@ -7,6 +7,7 @@ another worker, without a proxy, takes the job over.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -149,6 +150,30 @@ async def test_no_second_post_while_the_history_cannot_be_read(
     await kill_and_replace(cluster, postgres_proxy, victim, job)
     assert upstream.counts["list"] > 6
     assert upstream.counts["submit"] == 1
+    await cluster.finish()
+
+
+@pytest.mark.parametrize("cluster", ["postgresql"], indirect=True)
+async def test_killed_between_commit_and_publish_on_postgres_alone(
+    cluster: PostgresCluster, postgres_proxy: TcpProxy
+) -> None:
+    """There is no "between": the commit publishes. So no position check is needed."""
+    slow = {"POSITION_CHECK_SECONDS": "60"}
+    fault = CommitFaultPoint(postgres_proxy, b"The last words", committed=True)
+    web = cluster.web(**slow)
+    victim = proxied_worker(cluster, postgres_proxy, **slow)
+    last_words = answers.processing(10, "The last words")
+    cluster.upstream.on_progress(answers.stream(last_words) + answers.silence())
+    job = await cluster.upload(web)
+    async with cluster.watching(job, viewers=3) as viewers:
+        assert await asyncio.to_thread(fault.reached.wait, 20)
+        victim.kill()
+        await cluster.reached(job, pct=10)
+        for viewer in viewers:
+            await viewer.reached(cluster.job(job)["seq"], within=1)
+        cluster.worker(**slow)
+        for viewer in viewers:
+            await viewer.finished()
     await cluster.finish()
 
 

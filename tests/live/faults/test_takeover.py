@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.live.cluster import LEASE_SECONDS, PostgresCluster, report
+from tests.live.cluster import LEASE_SECONDS, PostgresCluster, over_both, report
 from tests.live.faults.fault_points import CommitFaultPoint, proxied_worker
 from tests.live.tcp_proxy import TcpProxy
 from tests.live.viewers import Viewer
@@ -32,6 +32,7 @@ def standing_by(cluster: PostgresCluster) -> Process:
     return worker
 
 
+@over_both
 async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 8
     web, other = cluster.start_webs(2, workers=2)
@@ -115,6 +116,7 @@ async def test_frozen_inside_a_transaction_holds_no_job(
     await cluster.finish()
 
 
+@over_both
 async def test_sigterm_hands_jobs_back_at_once(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 5
     web, (leaving,) = cluster.start(), cluster.workers

@@ -8,7 +8,7 @@ import signal
 import httpx
 import pytest
 
-from tests.live.cluster import PostgresCluster, SqliteCluster, report
+from tests.live.cluster import PostgresCluster, SqliteCluster, over_both, report
 from tests.live.forms import cookie_header, submit
 from tests.live.viewers import all_finished, all_reached
 from tests.waiting import eventually
@@ -57,6 +57,7 @@ async def test_rolling_restart_loses_no_frame(cluster: PostgresCluster, worker: 
     await cluster.finish()
 
 
+@over_both
 async def test_killed_web_process_loses_no_frame(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 5
     killed, staying = cluster.start_webs(2)
@@ -73,6 +74,7 @@ async def test_killed_web_process_loses_no_frame(cluster: PostgresCluster) -> No
     await cluster.finish()
 
 
+@over_both
 async def test_uploaded_on_one_page_and_watched_on_another(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 2
     here, there = cluster.start_webs(2)

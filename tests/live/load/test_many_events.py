@@ -11,13 +11,14 @@ import pytest
 
 from denoise_relay.testing import Answer, answers
 from denoise_relay.testing.answers import Send, Wait
-from tests.live.cluster import PostgresCluster, report
+from tests.live.cluster import PostgresCluster, over_both, report
 from tests.live.load.clients import grown_mb
 from tests.live.viewers import Viewer, all_reached
 
 pytestmark = pytest.mark.timeout(120)
 
 
+@over_both
 async def test_a_thousand_jobs_at_once(cluster: PostgresCluster) -> None:
     # The default: a shorter lease may expire on a busy machine.
     cluster.environ["DENOISE_RELAY_LEASE_SECONDS"] = "15"
@@ -42,6 +43,7 @@ async def test_a_thousand_jobs_at_once(cluster: PostgresCluster) -> None:
     await cluster.finish()
 
 
+@over_both
 async def test_quiet_jobs_beside_a_flood(cluster: PostgresCluster) -> None:
     """One job has 10,000 events a second. In the same worker and web process, the delays of 200
     viewers of 40 other jobs do not change."""

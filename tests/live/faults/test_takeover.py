@@ -11,6 +11,7 @@ from tests.live.cluster import LEASE_SECONDS, PostgresCluster, over_both, report
 from tests.live.faults.fault_points import CommitFaultPoint, proxied_worker
 from tests.live.tcp_proxy import TcpProxy
 from tests.live.viewers import Viewer
+from tests.processes import Process
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(90)
@@ -21,6 +22,14 @@ async def only_pause(viewers: list[Viewer]) -> None:
     for viewer in viewers:
         await viewer.finished()
         assert viewer.longest_pause() < LEASE_SECONDS + 2
+
+
+def standing_by(cluster: PostgresCluster) -> Process:
+    """A worker that has started, and claims nothing before `resume`: a job need not wait for the
+    start of a process, which takes many seconds on a busy machine."""
+    worker = cluster.worker()
+    worker.freeze()
+    return worker
 
 
 @over_both
@@ -54,13 +63,15 @@ async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresClust
 
 
 async def test_frozen_worker_is_fenced_and_stops(cluster: PostgresCluster) -> None:
-    cluster.upstream.job_seconds = 10
+    cluster.upstream.job_seconds = 15
     web = cluster.web()
+    successor = standing_by(cluster)
     frozen = cluster.worker()
     (job,) = await cluster.uploads(web, 1)
     async with cluster.watching(job, viewers=2) as viewers:
         await cluster.reached(job, pct=10)
-        successor = cluster.worker()
+        assert cluster.owner(job) is frozen
+        successor.resume()
         frozen.freeze()
         await cluster.owned(job, by=successor, within=LEASE_SECONDS + 2)
         await cluster.reached(job, seq=cluster.job(job)["seq"] + 3)
@@ -82,13 +93,14 @@ async def test_frozen_inside_a_transaction_holds_no_job(
     cluster: PostgresCluster, postgres_proxy: TcpProxy, statement: bytes
 ) -> None:
     """It has locked the rows of its jobs when it stands still: a renewal, or an event."""
-    cluster.upstream.job_seconds = 10
+    cluster.upstream.job_seconds = 15
     web = cluster.web()
+    successor = standing_by(cluster)
     frozen = proxied_worker(cluster, postgres_proxy)
     (job,) = await cluster.uploads(web, 1)
     async with cluster.watching(job, viewers=2) as viewers:
         await cluster.reached(job, pct=10)
-        successor = cluster.worker()
+        successor.resume()
         # The statement never reaches the server, which has answered the one that locks.
         fault = CommitFaultPoint(postgres_proxy, statement, committed=False)
         await eventually(fault.reached.is_set)

@@ -46,11 +46,11 @@ async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresClust
             await cluster.reached(job, pct=10)
         first = cluster.owner(jobs[0])
         assert first in workers
-        tsuccessors = [job for job in jobs if cluster.owner(job) is first]
+        taken = [job for job in jobs if cluster.owner(job) is first]
         first.kill()
         killed = time.monotonic()
         other_worker = next(worker for worker in workers if worker is not first)
-        for job in tsuccessors:
+        for job in taken:
             await cluster.owned(job, by=other_worker, within=LEASE_SECONDS + 2)
         took = time.monotonic() - killed
         viewers = [*near, *far]
@@ -59,7 +59,7 @@ async def test_killed_worker_is_replaced_within_its_lease(cluster: PostgresClust
             assert all(code in (1000, 200) for code in viewer.codes), viewer.codes
     report("takeover after kill -9", took)
     await cluster.finish()
-    assert {cluster.job(job)["epoch"] for job in tsuccessors} == {2}
+    assert {cluster.job(job)["epoch"] for job in taken} == {2}
 
 
 async def test_frozen_worker_is_fenced_and_stops(cluster: PostgresCluster) -> None:

@@ -1,4 +1,4 @@
-"""`python -m bench [fanout|latency|engine|quality …]`: all but quality by default."""
+"""`python -m bench [fanout|latency|engine|quality|soak …]`: all but quality and soak by default."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import argparse
 def main() -> None:
     """Run the chosen benches one after another."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="*", default=[], help="fanout, latency, engine, quality")
+    parser.add_argument("what", nargs="*", default=[], help="names of benches")
     parser.add_argument("--viewers", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=3000, help="of the soak")
     options = parser.parse_args()
     chosen = options.what or ["engine", "latency", "fanout"]
     for name in chosen:
@@ -29,6 +30,10 @@ def main() -> None:
             from bench import quality
 
             quality.run()
+        elif name == "soak":
+            from bench import soak
+
+            soak.run(options.jobs)
         else:
             parser.error(f"unknown bench {name!r}")
 

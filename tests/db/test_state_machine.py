@@ -225,7 +225,7 @@ def _never_wait_for_the_disk(connection: BaseDatabaseWrapper, **_: Any) -> None:
             cursor.execute("SET synchronous_commit = off")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("media", "_histories")

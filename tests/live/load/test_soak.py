@@ -6,10 +6,10 @@ import pytest
 
 from bench import soak
 
-WARM_UP, JOBS = 200, 600
-#: Measured: 3 to 7 for each job after the warm-up, and less later, while the number of Python
-#: objects stays the same: caches fill, of SQLite's connections and of the allocator.
-KEPT_KB = 16
+WARM_UP, JOBS = 100, 300
+#: The number of Python objects stays the same, but caches fill, of SQLite's connections and of
+#: the allocator: 3 to 7 for each of the first thousand jobs, more at the start, nothing later.
+KEPT_KB = 32
 #: Pools that grow a little, each new thread with a connection, which has two files. What a job
 #: leaves behind would be hundreds.
 MORE_THREADS, MORE_DESCRIPTORS = 8, 24

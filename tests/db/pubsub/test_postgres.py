@@ -25,9 +25,7 @@ from tests.db.factories import append, fail, make_job, stored_job
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
-on_postgres = pytest.mark.skipif(
-    "connection.vendor != 'postgresql'", reason="SQLite notifies nobody"
-)
+on_postgres = pytest.mark.postgres
 
 
 @pytest.fixture(autouse=True)

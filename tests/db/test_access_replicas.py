@@ -10,7 +10,9 @@ from pytest_django import Settings
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
+from denoise_relay.api import history
 from denoise_relay.models import ApiKey
+from denoise_relay.presentation import media_path
 from denoise_relay.runtime import database
 from tests.db.factories import make_job
 from tests.db.live.sockets import job_path, opened
@@ -42,3 +44,12 @@ async def test_its_socket_and_its_page_show_it() -> None:
     page = f"/jobs/{job.pk}/status/"
     answer = await AsyncClient().get(page, headers={"x-api-key": secret})
     assert answer.status_code == 200
+
+
+async def test_the_history_has_it() -> None:
+    """Another relay looks there for a submission whose answer it lost."""
+    key = await sync_to_async(ApiKey.objects.create)(name="one", digest="one")
+    job = await database.call(make_job, api_key=key)
+    viewer = Viewer(user=AnonymousUser(), api_key=key)
+    found = [each async for page in history.pages(viewer, 0, 10, media_path) for each in page]
+    assert [str(job.pk) in each for each in found] == [True]

@@ -14,9 +14,10 @@ import contextlib
 import functools
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import httpx
 
@@ -112,20 +113,20 @@ class HttpClient:
                 return await asyncio.shield(sending)
         except BaseException:
             abandon()
-            closing = asyncio.create_task(
-                _close_abandoned(sending, transport),
-                name=f"denoise-relay {request.method} (abandoned)",
-            )
-            self._abandoned.add(closing)
-            closing.add_done_callback(self._abandoned.discard)
+            name = f"denoise-relay {request.method} (abandoned)"
+            self._own(_close_abandoned(sending, transport), name)
             raise
 
     async def _close(self, transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
-        # TLS sends a close and waits for the answer; a dead peer sends none.
-        with contextlib.suppress(TimeoutError, httpx.HTTPError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await response.aclose()
-                await transport.aclose()
+        # In a task of its own: a second cancel during the close would leave the socket open.
+        closing = self._own(_close_response(transport, response), "denoise-relay (closing)")
+        await asyncio.shield(closing)
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+        return task
 
     async def aclose(self) -> None:
         """Wait for abandoned requests; each takes at most three times `GRACE_SECONDS`."""
@@ -149,6 +150,14 @@ def refuse_encoding(response: httpx.Response) -> None:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise ProtocolError("a compressed body, although identity was asked for")
+
+
+async def _close_response(transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
+    # TLS sends a close and waits for the answer; a dead peer sends none.
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(GRACE_SECONDS):
+            await response.aclose()
+            await transport.aclose()
 
 
 async def _close_abandoned(

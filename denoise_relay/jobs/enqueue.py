@@ -7,15 +7,7 @@ import time
 from typing import Final
 
 from django.conf import settings
-from django.db import (
-    DatabaseError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connections,
-    router,
-    transaction,
-)
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
 from django.utils import translation
 
 from denoise_relay.events import Event, Fact
@@ -25,13 +17,11 @@ from denoise_relay.journal import read
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
 from denoise_relay.pubsub import postgres, publisher
-from denoise_relay.runtime.database import write_transaction
+from denoise_relay.runtime.database import LOST, write_transaction
 
 #: Seconds before each further try, after a connection to the database was lost. Few: a person
 #: waits for the answer.
 RETRIES: Final = (0.1, 1.0)
-#: With these, the database may or may not have done what it was asked.
-_LOST = (OperationalError, InterfaceError)
 
 
 def enqueue(job: Job, origin: Origin | None = None) -> Job:
@@ -50,7 +40,7 @@ def enqueue(job: Job, origin: Origin | None = None) -> Job:
     while True:
         try:
             return _insert(job, origin)
-        except _LOST:
+        except LOST:
             # Within the caller's transaction nothing can be repeated: the whole is lost. And
             # SQLite has no answer that could be lost: it says that it is locked.
             if connections[alias].in_atomic_block or connections[alias].vendor == "sqlite":
@@ -72,7 +62,7 @@ def certainly_absent(job: Job, error: Exception | None = None) -> bool:
     found by `retention.prune_orphans`, a recording that was deleted is lost.
     """
     alias = router.db_for_write(Job)
-    if isinstance(error, _LOST) and connections[alias].vendor != "sqlite":
+    if isinstance(error, LOST) and connections[alias].vendor != "sqlite":
         return False  # the server may still commit
     try:
         return not Job.objects.using(alias).filter(pk=job.pk, original=job.original.name).exists()

@@ -36,6 +36,10 @@ from denoise_relay.runtime.backoff import Backoff
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: What Django raises when the database cannot be reached or the connection breaks: what was asked
+#: may have been done or not.
+LOST = (OperationalError, InterfaceError)
+
 
 class Threads:
     """At most `count` threads for short, blocking ORM code, started when first needed.
@@ -81,7 +85,7 @@ class Threads:
         while True:
             try:
                 return await self.call(function, *args, **kwargs)
-            except (OperationalError, InterfaceError) as error:
+            except LOST as error:
                 delay = backoff.next_delay()
                 metrics.DATABASE_RETRIES.inc()
                 logs.logger.warning(
@@ -173,7 +177,7 @@ def _call_and_clean_up(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 def _read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return function(*args, **kwargs)
-    except (OperationalError, InterfaceError):
+    except LOST:
         # A connection that could not be opened is none: the database is away then.
         opened = [c for c in connections.all(initialized_only=True) if c.connection is not None]
         if all(c.in_atomic_block or c.is_usable() for c in opened):

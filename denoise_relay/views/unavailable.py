@@ -11,17 +11,15 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from denoise_relay.runtime import logs
+from denoise_relay.runtime.database import LOST
 
 RETRY_AFTER_SECONDS = 5
-#: What Django raises when the database cannot be reached or the connection breaks.
-AWAY = (OperationalError, InterfaceError)
 HEADERS = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -53,7 +51,7 @@ def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:
         async def asynchronous(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
             try:
                 return await view(request, *args, **kwargs)
-            except AWAY as error:
+            except LOST as error:
                 _note(request, error)
                 return answer(request)
 
@@ -63,7 +61,7 @@ def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:
     def synchronous(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return view(request, *args, **kwargs)
-        except AWAY as error:
+        except LOST as error:
             _note(request, error)
             return answer(request)
 

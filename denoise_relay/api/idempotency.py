@@ -10,8 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from django.core.files import File
-from django.utils.crypto import salted_hmac
 
+from denoise_relay.jobs import idempotency
 from denoise_relay.models import ApiKey, Job
 
 HEADER: Final = "Idempotency-Key"
@@ -24,8 +24,7 @@ def job_id(key: ApiKey, idempotency_key: str) -> UUID | None:
     """The id of the job that this API key makes with this idempotency key; None without one."""
     if not idempotency_key:
         return None
-    digest = salted_hmac(_SALT, f"{key.pk} {idempotency_key}", algorithm="sha256").digest()
-    return UUID(bytes=digest[:16], version=4)
+    return idempotency.job_id(_SALT, str(key.pk), idempotency_key)
 
 
 def same_file(job: Job, file: File[bytes]) -> bool:

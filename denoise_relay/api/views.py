@@ -24,7 +24,8 @@ from denoise_relay.api import errors, history, idempotency, signed_urls
 from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
-from denoise_relay.jobs import actions, deletion, form_tokens, limits
+from denoise_relay.jobs import actions, deletion, limits
+from denoise_relay.jobs.idempotency import once
 from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
 from denoise_relay.models import ApiKey, Job
@@ -128,7 +129,7 @@ async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
     )
     with translation.override("en"):
         try:
-            job = await form_tokens.once(viewer_of_key(key), job_id, submit)
+            job = await once(viewer_of_key(key), job_id, submit)
         except UploadRejected as error:
             return errors.rejected(error, file.size or 0)
     if job_id is not None and not idempotency.same_file(job, file):

@@ -12,17 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from django.core.files import File
-from django.db import IntegrityError
-from django.http import Http404
-from django.utils.crypto import salted_hmac
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
-from denoise_relay.models import Job
+from denoise_relay.jobs import idempotency
 
 #: The hidden field of our forms.
 FIELD = "form_token"
@@ -42,9 +38,7 @@ def job_id(viewer: Viewer, token: str, *made_from: str) -> UUID | None:
     """
     if not token:
         return None
-    sent = json.dumps([access.upload_owner(viewer), token, *made_from])
-    digest = salted_hmac(_SALT, sent, algorithm="sha256").digest()
-    return UUID(bytes=digest[:16], version=4)
+    return idempotency.job_id(_SALT, access.upload_owner(viewer), token, *made_from)
 
 
 def fingerprint(file: File[bytes]) -> str:
@@ -55,28 +49,3 @@ def fingerprint(file: File[bytes]) -> str:
         digest.update(chunk)
     file.seek(0)
     return digest.hexdigest()
-
-
-async def once(viewer: Viewer, job_id: UUID | None, make: Callable[[], Awaitable[Job]]) -> Job:
-    """The job with this id if an earlier request has made it, else what `make` makes now.
-
-    Raises what `make` raises, but for the `IntegrityError` of two requests at a time.
-    """
-    if job_id is None:
-        return await make()
-    if (made := await _find(viewer, job_id)) is not None:
-        return made
-    try:
-        return await make()
-    except IntegrityError:
-        # Another request has made it since.
-        if (made := await _find(viewer, job_id)) is not None:
-            return made
-        raise
-
-
-async def _find(viewer: Viewer, job_id: UUID) -> Job | None:
-    try:
-        return await access.aget_job(viewer, job_id)
-    except Http404:
-        return None

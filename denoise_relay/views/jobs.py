@@ -19,6 +19,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions, deletion, fetching, form_tokens, limits
+from denoise_relay.jobs.idempotency import once
 from denoise_relay.journal import read
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Job
@@ -108,7 +109,7 @@ async def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
             if fetch
             else partial(actions.aretry, found, fields.preset, job_id=new_id, origin=origin)
         )
-        retried = await form_tokens.once(viewer, new_id, make)
+        retried = await once(viewer, new_id, make)
     except UploadRejected as error:
         return await _refuse(request, viewer, found, error)
     except NotEnded:

@@ -30,6 +30,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO
 from denoise_relay.jobs import actions, excerpts, form_tokens, limits, validation
+from denoise_relay.jobs.idempotency import once
 from denoise_relay.jobs.limits import Origin
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
@@ -162,7 +163,7 @@ async def _receive(
             origin=origin,
         )
         try:
-            result.jobs.append(await form_tokens.once(viewer, job_id, submit))
+            result.jobs.append(await once(viewer, job_id, submit))
         except UploadRejected as error:
             name = validation.display_name(file.name or "")
             result.rejections.append(Rejection.of(error, name))

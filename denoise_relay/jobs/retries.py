@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
@@ -19,7 +20,7 @@ from denoise_relay.runtime.database import write_transaction
 
 #: What a retry takes from its job, besides the files and the preset.
 _OWNERSHIP = ("owner", "visitor", "api_key")
-COPIED = (
+_COPIED = (
     *_OWNERSHIP,
     "file_name",
     "size_bytes",
@@ -41,8 +42,7 @@ def retry(
     `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
     the meantime or there is a job with this `job_id`. `origin` is as in `asubmit`.
     """
-    require_ended(job)
-    require_recording(job)
+    require_repeatable(job)
     return _retry(job, preset, job_id, origin)
 
 
@@ -56,13 +56,30 @@ async def aretry(
 
 def _retry(job: Job, preset: str, job_id: UUID | None, origin: Origin | None) -> Job:
     chosen = validation.validated_preset(preset or _kept_preset(job))
-    copied = {name: getattr(job, name) for name in COPIED}
+    return enqueue(repetition(job, job_id, preset=chosen), origin)
+
+
+def repetition(job: Job, job_id: UUID | None, **more: Any) -> Job:
+    """A new job of the same files and owner, not inserted yet; `more` are further columns."""
+    copied = {name: getattr(job, name) for name in _COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    anew = Job(id=job_id or uuid4(), retry_of=job, preset=chosen, **files, **copied)
-    return enqueue(anew, origin)
+    return Job(id=job_id or uuid4(), retry_of=job, **files, **copied, **more)
 
 
-def require_ended(job: Job) -> None:
+def require_repeatable(job: Job) -> None:
+    """Raise `NotEnded` or `RecordingDeleted` if the job cannot be repeated."""
+    _require_ended(job)
+    _require_recording(job)
+
+
+async def arequire_repeatable(job: Job) -> None:
+    """`require_repeatable` for async code."""
+    await sync_to_async(_require_ended)(job)
+    # Not the thread-sensitive thread, which all requests need.
+    await sync_to_async(_require_recording, thread_sensitive=False)(job)
+
+
+def _require_ended(job: Job) -> None:
     """Raise `NotEnded` while the job is active. Its row counts: the object may be older."""
     if not job.ended:
         rows = Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk)
@@ -72,19 +89,12 @@ def require_ended(job: Job) -> None:
             raise NotEnded
 
 
-def require_recording(job: Job) -> None:
+def _require_recording(job: Job) -> None:
     """Raise `RecordingDeleted` if the storage does not have the job's recording. Blocking: it may
     be slow."""
     name = job.original.name or ""
     if not name or not job.original.storage.exists(name):
         raise RecordingDeleted
-
-
-async def arequire_repeatable(job: Job) -> None:
-    """Both of the above."""
-    await sync_to_async(require_ended)(job)
-    # Not the thread-sensitive thread, which all requests need.
-    await sync_to_async(require_recording, thread_sensitive=False)(job)
 
 
 def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:

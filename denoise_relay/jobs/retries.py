@@ -68,18 +68,18 @@ def repetition(job: Job, job_id: UUID | None, **more: Any) -> Job:
 
 def require_repeatable(job: Job) -> None:
     """Raise `NotEnded` or `RecordingDeleted` if the job cannot be repeated."""
-    _require_ended(job)
-    _require_recording(job)
+    require_ended(job)
+    require_recording(job)
 
 
 async def arequire_repeatable(job: Job) -> None:
     """`require_repeatable` for async code."""
-    await sync_to_async(_require_ended)(job)
+    await sync_to_async(require_ended)(job)
     # Not the thread-sensitive thread, which all requests need.
-    await sync_to_async(_require_recording, thread_sensitive=False)(job)
+    await sync_to_async(require_recording, thread_sensitive=False)(job)
 
 
-def _require_ended(job: Job) -> None:
+def require_ended(job: Job) -> None:
     """Raise `NotEnded` while the job is active. Its row counts: the object may be older."""
     if not job.ended:
         rows = Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk)
@@ -89,7 +89,7 @@ def _require_ended(job: Job) -> None:
             raise NotEnded
 
 
-def _require_recording(job: Job) -> None:
+def require_recording(job: Job) -> None:
     """Raise `RecordingDeleted` if the storage does not have the job's recording. Blocking: it may
     be slow."""
     name = job.original.name or ""

@@ -57,12 +57,12 @@ def store_result(job: Job, file: Path) -> str:
         except OSError:  # a disk without hard links
             return store(job, file.name, File(content))
         try:
-            return store(job, file.name, _LinkedFile(content, link, name=file.name))
+            return store(job, file.name, MovableFile(content, link, name=file.name))
         finally:
             link.unlink(missing_ok=True)
 
 
-class _LinkedFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
+class MovableFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
     """A file with a path of its own on the disk, which storages rename instead of copying."""
 
     def __init__(self, content: BinaryIO, path: Path, *, name: str) -> None:

@@ -26,6 +26,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import RelayError
+from denoise_relay.media.storage import MovableFile
 from denoise_relay.runtime import disk
 
 #: Name of the default folder.
@@ -172,7 +173,8 @@ def complete_file(upload: ResumableUpload) -> Iterator[UploadedFile[bytes]]:
         # `retention.ORPHAN_AGE`: the file would count as an orphan before its row is committed.
         os.utime(path)
         try:
-            yield _SpooledFile(part, upload, link if link.exists() else path)
+            here = link if link.exists() else path
+            yield MovableFile(part, here, name=upload.name)
         finally:
             link.unlink(missing_ok=True)
 
@@ -209,17 +211,6 @@ def _announced(where: Path) -> int:
             arrived = path.with_suffix(".part").stat().st_size
             missing += json.loads(path.read_text())["length"] - arrived
     return missing
-
-
-class _SpooledFile(UploadedFile):  # type: ignore[type-arg]  # not generic at run time
-    """A file with a path of its own on the disk, which storages rename instead of copying."""
-
-    def __init__(self, part: BinaryIO, upload: ResumableUpload, path: Path) -> None:
-        super().__init__(part, name=upload.name, size=upload.length)
-        self._path = path
-
-    def temporary_file_path(self) -> str:
-        return str(self._path)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ class DenoiseRelayConfig(AppConfig):
         # Importing registers the system checks.
         from denoise_relay import checks  # noqa: F401
         from denoise_relay.jobs import deletion
-        from denoise_relay.pubsub import checks as pubsub_checks  # noqa: F401
 
         pre_delete.connect(
             deletion.on_user_delete,

@@ -17,9 +17,9 @@ from django.utils.module_loading import import_string
 from denoise_relay import backends, conf
 from denoise_relay.backends.base import Backend
 from denoise_relay.models import Job
+from denoise_relay.pubsub.checks import TAG
 from denoise_relay.runtime.versions import version
 
-TAG = "denoise_relay"
 OLDEST_DAPHNE = (4, 2, 2)
 
 

@@ -5,7 +5,7 @@ Both call `jobs.actions`, as the pages and the API do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -138,23 +138,24 @@ class JobActions(JobBase):
 
     def whole_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Denoise the whole recording of an excerpt, and show that job."""
-        job = self._job_to_control(request, job_id)
-        try:
-            whole = actions.denoise_whole(job)
-        except (ValueError, IntegrityError, FileNotFoundError) as error:
-            raise Http404 from error
-        self.log_change(request, job, f"The whole of it is {whole.pk}.")
-        return self._page_of(whole.pk)
+        return self._successor(request, job_id, actions.denoise_whole, "The whole of it is {}.")
 
     def fetch_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Fetch the result that the backend may have, as a new job, and show that."""
+        text = "Its result is fetched again as {}."
+        return self._successor(request, job_id, fetching.fetch_again, text)
+
+    def _successor(
+        self, request: HttpRequest, job_id: UUID, make: Callable[[Job], Job], text: str
+    ) -> HttpResponse:
+        """Make another job from this one, note it in the log with this text, and show it."""
         job = self._job_to_control(request, job_id)
         try:
-            fetched = fetching.fetch_again(job)
-        except (ValueError, IntegrityError, RecordingDeleted) as error:
+            made = make(job)
+        except (ValueError, IntegrityError, FileNotFoundError) as error:
             raise Http404 from error
-        self.log_change(request, job, f"Its result is fetched again as {fetched.pk}.")
-        return self._page_of(fetched.pk)
+        self.log_change(request, job, text.format(made.pk))
+        return self._page_of(made.pk)
 
     def _job_to_control(self, request: HttpRequest, job_id: UUID) -> Job:
         if not self.has_control_permission(request):

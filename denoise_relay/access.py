@@ -21,14 +21,13 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import router
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.models import ApiKey, Job
+from denoise_relay.models import ApiKey, Job, current_jobs
 
 Action = Literal["view", "change", "delete"]
 #: Jobs of a page's list that a policy without a filter is asked about.
@@ -102,12 +101,14 @@ def allowed(viewer: Viewer, job: Job, action: Action = "view") -> bool:
     return bool(policy(viewer, job, action))
 
 
+def policy_jobs() -> QuerySet[Job]:
+    """All jobs, with what a policy looks at. A client that is told of none does not ask again."""
+    return current_jobs().select_related("owner", "api_key__user")
+
+
 def get_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job:
     """Return the job; raises the same `Http404` for an unknown job and for a forbidden one."""
-    # Of the database that is written to: a replica that lags does not know a new job yet, and a
-    # client that is told that there is none does not ask again.
-    jobs = Job.objects.using(router.db_for_write(Job)).select_related("owner", "api_key")
-    job = jobs.filter(pk=job_id).first()
+    job = policy_jobs().filter(pk=job_id).first()
     if job is None or not allowed(viewer, job, action):
         raise Http404("No such job.")
     return job
@@ -222,8 +223,7 @@ def get_api_key(secret: str) -> ApiKey | None:
     """The API key with this secret; None when unknown, revoked, or of a user who is inactive."""
     if not secret:
         return None
-    query = ApiKey.objects.select_related("user")
-    return usable(query.filter(digest=digest(secret)).first())
+    return usable(ApiKey.objects.select_related("user").filter(digest=digest(secret)).first())
 
 
 def usable(key: ApiKey | None) -> ApiKey | None:

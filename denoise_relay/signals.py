@@ -16,11 +16,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-from django.db import close_old_connections, router
+from django.db import close_old_connections
 from django.dispatch import Signal
 
 from denoise_relay.lifecycle import Status
-from denoise_relay.models import Job
+from denoise_relay.models import Job, current_jobs
 from denoise_relay.runtime import database, logs
 
 #: The job ended well.
@@ -61,7 +61,7 @@ def send_now(job: Job) -> None:
 
 def _job(job_id: UUID) -> Job | None:
     # From the database that is written to: a replica may not have the end yet.
-    return Job.objects.using(router.db_for_write(Job)).filter(pk=job_id).first()
+    return current_jobs().filter(pk=job_id).first()
 
 
 def _send(job: Job) -> None:

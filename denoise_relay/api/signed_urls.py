@@ -48,7 +48,7 @@ def job_of_link(job_id: UUID, kind: str, sig: str) -> Job:
         signer.unsign(f"{_subject(job_id, kind, number)}:{rest}", max_age=LIFETIME_SECONDS)
     except BadSignature:  # or its subclass SignatureExpired
         raise Http404("No such job.") from None
-    job = Job.objects.select_related("owner", "api_key__user").filter(pk=job_id).first()
+    job = access.policy_jobs().filter(pk=job_id).first()
     viewer = _viewer(job, number) if job is not None else None
     if job is None or viewer is None or not access.allowed(viewer, job):
         raise Http404("No such job.")

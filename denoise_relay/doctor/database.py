@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.doctor.run import Finding, Level, blocking, fail, ok, warn
-from denoise_relay.models import Job
+from denoise_relay.models import Job, current_jobs
 
 REMEDY = "Is the server of DATABASES running, and do name, user and password fit?"
 ROUNDS = 5
@@ -95,7 +95,7 @@ def _sqlite(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 def _owners() -> list[str]:
     """The owners of leases that have not expired."""
-    fresh = Job.objects.using(router.db_for_write(Job)).filter(lease_until__gt=timezone.now())
+    fresh = current_jobs().filter(lease_until__gt=timezone.now())
     return sorted(set(fresh.order_by().values_list("lease_owner", flat=True)) - {""})
 
 

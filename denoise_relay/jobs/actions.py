@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files import File
-from django.db import router, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from denoise_relay import signals
@@ -23,7 +23,7 @@ from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job
+from denoise_relay.models import ApiKey, Job, current_jobs
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -166,7 +166,7 @@ def _tell_receivers(job: Job) -> None:
     if outbox.claim_one(job.pk, SIGNAL_LEASE_SECONDS):
         signals.send_now(job)
         outbox.clear(job.pk)
-    elif not Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk).exists():
+    elif not current_jobs().filter(pk=job.pk).exists():
         signals.send_now(job)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, router
+from django.db import IntegrityError
 
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import NotEnded, RecordingDeleted
@@ -15,7 +15,7 @@ from denoise_relay.jobs import validation
 from denoise_relay.jobs.enqueue import enqueue
 from denoise_relay.jobs.limits import Origin
 from denoise_relay.lifecycle import TERMINAL, Status
-from denoise_relay.models import Job
+from denoise_relay.models import Job, current_jobs
 from denoise_relay.runtime.database import write_transaction
 
 #: What a retry takes from its job, besides the files and the preset.
@@ -82,7 +82,7 @@ async def arequire_repeatable(job: Job) -> None:
 def require_ended(job: Job) -> None:
     """Raise `NotEnded` while the job is active. Its row counts: the object may be older."""
     if not job.ended:
-        rows = Job.objects.using(router.db_for_write(Job)).filter(pk=job.pk)
+        rows = current_jobs().filter(pk=job.pk)
         status = rows.values_list("status", flat=True).first()
         # Without a row, the insertion says that the job has been deleted.
         if status is not None and status not in TERMINAL:

@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from denoise_relay.journal import clock
-from denoise_relay.models import Job
+from denoise_relay.models import Job, current_jobs
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
 
@@ -92,7 +92,7 @@ def release(owner: str) -> int:
 def leased(lease: Lease) -> QuerySet[Job]:
     """The job, as long as nobody else has claimed it. From the database that is written to: a
     replica that lags would not know of a submission, and the job would be submitted again."""
-    return Job.objects.using(router.db_for_write(Job)).filter(pk=lease.job, epoch=lease.epoch)
+    return current_jobs().filter(pk=lease.job, epoch=lease.epoch)
 
 
 def leased_job(lease: Lease) -> tuple[Job, datetime]:

@@ -11,11 +11,10 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db import router
 from django.db.models import Q, QuerySet
 
 from denoise_relay.journal import clock
-from denoise_relay.models import Job
+from denoise_relay.models import Job, current_jobs
 
 
 def claim(limit: int, seconds: float) -> list[UUID]:
@@ -46,7 +45,7 @@ def clear(job: UUID) -> None:
 
 
 def _marked() -> QuerySet[Job]:
-    return Job.objects.using(router.db_for_write(Job)).filter(signal_pending=True)
+    return current_jobs().filter(signal_pending=True)
 
 
 def _free() -> QuerySet[Job]:

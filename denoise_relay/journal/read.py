@@ -48,7 +48,7 @@ def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
 def positions(jobs: Sequence[UUID]) -> dict[UUID, tuple[int, bool]]:
     """The newest seq of each job and whether it has ended, in one query; pass at most a few
     hundred jobs."""
-    rows = models.Job.objects.using(router.db_for_write(models.Job)).filter(pk__in=jobs)
+    rows = models.current_jobs().filter(pk__in=jobs)
     found = rows.values_list("pk", "seq", "finished_at")
     return {pk: (seq, finished_at is not None) for pk, seq, finished_at in found}
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db import Error as DatabaseFailure
-from django.db import router
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
@@ -68,8 +67,7 @@ def _still_visible(
 def _jobs(ids: Collection[UUID]) -> dict[UUID, Job]:
     """The rows, with what `access.get_job` reads for the policy."""
     wanted, found = list(ids), dict[UUID, Job]()
-    # Of the database that is written to: a replica that lags does not know a new job yet.
-    query = Job.objects.using(router.db_for_write(Job)).select_related("owner", "api_key")
+    query = access.policy_jobs()
     for start in range(0, len(wanted), JOBS_AT_A_TIME):
         found |= query.in_bulk(wanted[start : start + JOBS_AT_A_TIME])
     return found

@@ -8,7 +8,13 @@ from __future__ import annotations
 from denoise_relay.models.api_keys import ApiKey
 from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem, Method, Vote
 from denoise_relay.models.events import Event
-from denoise_relay.models.jobs import Job, StatusChoices, media_name, media_storage
+from denoise_relay.models.jobs import (
+    Job,
+    StatusChoices,
+    current_jobs,
+    media_name,
+    media_storage,
+)
 from denoise_relay.models.parts import Part
 from denoise_relay.models.schedule import ScheduledTask
 
@@ -24,6 +30,7 @@ __all__ = [
     "ScheduledTask",
     "StatusChoices",
     "Vote",
+    "current_jobs",
     "media_name",
     "media_storage",
 ]

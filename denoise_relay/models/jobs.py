@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.core.files.storage import Storage, default_storage, storages
-from django.db import models
+from django.db import models, router
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -204,3 +204,9 @@ class Job(models.Model):
     def extension(self) -> str:
         """Extension of the uploaded file, in lower case and without the dot; "" if none."""
         return extension_of(self.file_name)
+
+
+def current_jobs() -> models.QuerySet[Job]:
+    """Jobs in the database that is written to: a replica that lags knows neither a new job nor that
+    one was submitted."""
+    return Job.objects.using(router.db_for_write(Job))

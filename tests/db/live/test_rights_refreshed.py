@@ -14,10 +14,6 @@ from denoise_relay.live.recheck import recheck
 from denoise_relay.runtime import database
 from tests.db.live.sockets import job_path, opened
 from tests.db.live.test_rights import _settings, a_key, a_user, job_of  # noqa: F401
-    a_key,
-    a_user,
-    job_of,
-)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

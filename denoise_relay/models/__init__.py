@@ -5,6 +5,7 @@ Migrations name `media_name` and `media_storage` here.
 
 from __future__ import annotations
 
+from denoise_relay.models.analysis import DerivedFile, Segment, Waveform
 from denoise_relay.models.api_keys import ApiKey
 from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem, Method, Vote
 from denoise_relay.models.events import Event
@@ -23,13 +24,16 @@ __all__ = [
     "ApiKey",
     "Comparison",
     "ComparisonItem",
+    "DerivedFile",
     "Event",
     "Job",
     "Method",
     "Part",
     "ScheduledTask",
+    "Segment",
     "StatusChoices",
     "Vote",
+    "Waveform",
     "current_jobs",
     "media_name",
     "media_storage",

@@ -95,6 +95,12 @@ class Job(models.Model):
     preset = models.CharField(_("preset"), max_length=32, blank=True, default="", db_default="")
     backend = models.CharField(_("backend"), max_length=32, blank=True, default="", db_default="")
 
+    # What people chose for the result; null: nothing is changed.
+    #: dB by which noise is lowered at the most.
+    max_attenuation_db = models.FloatField(_("strength limit"), null=True, blank=True)
+    #: Integrated loudness to which the result is brought (ITU-R BS.1770).
+    loudness_lufs = models.FloatField(_("loudness target"), null=True, blank=True)
+
     # What viewers see.
     status = models.CharField(
         _("status"), max_length=10, choices=StatusChoices, default=Status.QUEUED.value
@@ -116,6 +122,8 @@ class Job(models.Model):
         _("warning"), max_length=MESSAGE_LIMIT, blank=True, default="", db_default=""
     )
     error_detail = models.TextField(_("error for staff"), blank=True, default="")
+    # Loudness, noise and so on, before and after; null until they have been measured.
+    statistics = models.JSONField(_("statistics"), null=True, blank=True)
 
     # What a runner needs to continue after a crash.
     attempt = models.PositiveSmallIntegerField(_("attempts"), default=0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
 from denoise_relay import access, presentation
-from denoise_relay.formats import media_type_of
+from denoise_relay.formats import extension_of, media_type_of
+from denoise_relay.media import derived
 from denoise_relay.media.responses import file_response, redirect
 from denoise_relay.models import Job
 
@@ -17,7 +19,8 @@ KINDS = ("original", "denoised")
 
 
 async def audio(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBase:
-    """GET /jobs/<uuid>/audio/<kind>/, where `kind` is `original` or `denoised`.
+    """GET /jobs/<uuid>/audio/<kind>/, where `kind` is `original`, `denoised` or `comparison`: both
+    as the channels of one file.
 
     With `?download=1` the browser saves the file. The 404 is the same for a recording that is
     unknown, not allowed or not done yet.
@@ -26,6 +29,8 @@ async def audio(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBa
         return HttpResponseNotAllowed(METHODS)
     job = await access.aget_job(await access.viewer_of(request), job_id)
     attachment = bool(request.GET.get("download"))
+    if kind == derived.COMPARISON:
+        return await _comparison(request, job, attachment=attachment)
     return await recording_response(request, job, kind, attachment=attachment)
 
 
@@ -48,6 +53,21 @@ async def recording_response(
         media_type=media_type_of(name),
         file_name=_display_name(job, kind),
         attachment=attachment,
+    )
+
+
+async def _comparison(request: HttpRequest, job: Job, *, attachment: bool) -> HttpResponseBase:
+    name = await sync_to_async(derived.stored_name)(job, derived.COMPARISON)
+    if not name:
+        raise Http404("No such job.")
+    return await file_response(
+        request,
+        name,
+        media_type=media_type_of(name),
+        file_name=f"comparison.{extension_of(name)}",
+        attachment=attachment,
+        # What comes from another server without its consent, the Web Audio API plays as silence.
+        redirects=False,
     )
 
 

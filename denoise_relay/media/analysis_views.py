@@ -21,7 +21,7 @@ from denoise_relay import access
 from denoise_relay.media import derived, waveforms
 from denoise_relay.media.ranges import if_none_match
 from denoise_relay.media.responses import file_response
-from denoise_relay.media.waveforms import SEGMENT_SECONDS, Known
+from denoise_relay.media.waveforms import Known
 from denoise_relay.models import Job, Segment, current_jobs
 
 METHODS = ("GET", "HEAD")
@@ -138,7 +138,7 @@ def _as_json(found: Known) -> bytes:
         "complete": found.complete,
     }
     if found.segments is not None:
-        body |= {"segments": found.segments, "segment_seconds": SEGMENT_SECONDS}
+        body |= {"segments": found.segments, "segment_seconds": found.segment_seconds}
     return msgspec.json.encode(body)
 
 

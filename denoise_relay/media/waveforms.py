@@ -4,17 +4,13 @@ code."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from django.db.models.functions import Length
 
+from denoise_relay.engine import SEGMENT_SECONDS
 from denoise_relay.models import Job, Segment, Waveform, current_jobs
 from denoise_relay.waveform import MAX_PIXELS, PIXEL_BYTES, Peaks
-
-#: Of all segments of a job but the last.
-SEGMENT_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +23,8 @@ class Known:
     complete: bool
     #: Segments that can be played, of a waveform that grows; those that were lost count, too.
     segments: int | None
+    #: Of each of them but the last.
+    segment_seconds: float = SEGMENT_SECONDS
     #: Differs where any of the above does.
     version: str
 
@@ -79,50 +77,35 @@ def _complete(row: Waveform, first: int) -> Known:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Span:
-    """The pixels of a segment."""
-
-    number: int
-    start: int
-    end: int
-
-
 def _growing(alias: str, job: Job, first: int) -> Known | None:
     """What the segments make; None if there are none."""
-    rows = Segment.objects.using(alias).filter(job=job.pk).order_by("number")
-    one = rows.only("sample_rate", "samples_per_pixel").first()
-    if one is None:
+    rows = Segment.objects.using(alias).filter(job=job.pk)
+    last = rows.annotate(size=Length("peaks")).defer("peaks", "audio").order_by("number").last()
+    if last is None:
         return None
-    rate = one.sample_rate / one.samples_per_pixel
-    sizes = rows.annotate(size=Length("peaks")).values_list("number", "size")
-    spans = list(_spans(sizes, SEGMENT_SECONDS * rate))
-    end = spans[-1].end if spans else 0
+    pixels = _pixels(last)
+    size: int = last.size
+    end = last.number * pixels + min(size // PIXEL_BYTES, pixels)
     first = min(first, end)
-    wanted = {span.number: span for span in spans if span.end > first}
     data = bytearray((end - first) * PIXEL_BYTES)  # what was lost is silent
-    found = rows.filter(number__in=wanted).values_list("number", "peaks")
-    for number, peaks in found:
-        span = wanted[number]
-        skipped = max(first - span.start, 0)
-        at = (span.start + skipped - first) * PIXEL_BYTES
-        part = bytes(peaks)[skipped * PIXEL_BYTES : (span.end - span.start) * PIXEL_BYTES]
+    found = rows.filter(number__gte=first // pixels, number__lte=last.number)
+    for number, peaks in found.values_list("number", "peaks"):
+        skipped = max(first - number * pixels, 0)
+        part = bytes(peaks)[skipped * PIXEL_BYTES : pixels * PIXEL_BYTES]
+        at = (number * pixels + skipped - first) * PIXEL_BYTES
         data[at : at + len(part)] = part
-    count = spans[-1].number + 1 if spans else 0
-    peaks = Peaks(
-        sample_rate=one.sample_rate, samples_per_pixel=one.samples_per_pixel, data=bytes(data)
-    )
+    rate, pixel = last.sample_rate, last.samples_per_pixel
     return Known(
-        peaks=peaks, first=first, complete=False, segments=count, version=f"{count}:{end}:{first}"
+        peaks=Peaks(sample_rate=rate, samples_per_pixel=pixel, data=bytes(data)),
+        first=first,
+        complete=False,
+        segments=last.number + 1,
+        segment_seconds=pixels * pixel / rate,
+        version=f"{last.number}:{end}:{first}",
     )
 
 
-def _spans(sizes: Iterator[tuple[int, int]], pixels: float) -> Iterator[_Span]:
-    """Where each segment lies: behind the one before, unless one was lost in between. `pixels` are
-    those of a whole segment, not rounded."""
-    end = 0
-    for number, size in sizes:
-        due = number * pixels
-        start = round(due) if due > end + pixels / 2 else end
-        end = start + size // PIXEL_BYTES
-        yield _Span(number=number, start=start, end=end)
+def _pixels(segment: Segment) -> int:
+    """Of each segment but the last: the whole ones of `SEGMENT_SECONDS`."""
+    samples = int(SEGMENT_SECONDS * segment.sample_rate)
+    return max(samples // segment.samples_per_pixel, 1)

@@ -221,16 +221,17 @@ def test_another_process_begins_anew(running: Job, client: AsyncClient) -> None:
     assert (again["first"], again["length"]) == (SEGMENT_PIXELS, 0)
 
 
-def test_pixels_that_do_not_divide_a_segment_leave_no_gap(
-    running: Job, client: AsyncClient
-) -> None:
-    """4 s at 44.1 kHz are 689.06 pixels: a segment has 689 or 690."""
-    for number, size in enumerate([690, 689, 689]):
+def test_segments_of_another_rate_leave_no_gap(running: Job, client: AsyncClient) -> None:
+    """4 s at 44.1 kHz are 689.06 pixels, so that a segment is a little shorter."""
+    for number, size in enumerate([689, 689, 1]):
         row = add_segment(running, number, peaks((-1, 1)) * size)
         row.sample_rate = 44_100
         row.save()
 
-    assert waveform(running, client, "denoised")["data"] == [-1, 1] * 2068
+    grown = waveform(running, client, "denoised")
+
+    assert grown["data"] == [-1, 1] * (689 * 2 + 1)
+    assert grown["segment_seconds"] == 689 * PIXEL / 44_100
 
 
 def test_preview_is_played(running: Job, client: AsyncClient) -> None:

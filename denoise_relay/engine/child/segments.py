@@ -14,7 +14,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 
 from denoise_relay.engine.child.decode import Samples
-from denoise_relay.engine.child.peaks import PeakMeter
+from denoise_relay.engine.child.pixels import PixelMeter
 from denoise_relay.engine.child.resample import Resampler
 from denoise_relay.engine.protocol import MAX_SEGMENTS, SEGMENT_SECONDS, SegmentLine
 from denoise_relay.waveform import PIXEL_BYTES, samples_per_pixel
@@ -47,7 +47,7 @@ class SegmentWriter:
         #: Samples of a segment.
         self._length = max(int(SEGMENT_SECONDS * rate) // self._pixel, 1) * self._pixel
         self._audio_rate = min(rate, _AUDIO_RATE)
-        self._meter = PeakMeter(self._pixel)
+        self._meter = PixelMeter(self._pixel)
         self._resampler = Resampler(channels=1, rate_in=rate, rate_out=self._audio_rate)
         self._peaks = b""
         self._audio = np.zeros((1, 0), np.float32)

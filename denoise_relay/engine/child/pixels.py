@@ -1,4 +1,4 @@
-"""Measures the shape of a recording while it passes: a minimum and a maximum for each pixel."""
+"""The shape of a recording as a stream: each pixel is said as soon as it is complete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from denoise_relay.engine.child.decode import Samples
 
 
-class PeakMeter:
+class PixelMeter:
     """Samples in, pixels out (`denoise_relay.waveform`): signed bytes, minimum and maximum in turn,
     the channels taken together. Values beyond ±1 saturate."""
 

@@ -1,28 +1,43 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
-`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two,
-`excerpt` cuts out the passage with most speech, and `splitting` has what long recordings need. All
-work in
-a child process with limits, so that a hostile file or a crash in a codec ends one job and not the
-server.
+`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two, `analyse`
+makes what a player shows of them, `excerpt` cuts out the passage with most speech, and `splitting`
+has what long recordings need. All work in a child process with limits, so that a hostile file or a
+crash in a codec ends one job and not the server.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.engine.commands import denoise, excerpt, probe, verify
+from denoise_relay.engine.commands import (
+    ANALYSIS_FILES,
+    analyse,
+    denoise,
+    excerpt,
+    probe,
+    verify,
+)
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
-from denoise_relay.engine.protocol import Excerpt, PartsPlan, Probe, Verification
+from denoise_relay.engine.protocol import (
+    Analysis,
+    Excerpt,
+    PartsPlan,
+    Probe,
+    SideStatistics,
+    Verification,
+)
 from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
 
 #: The ending of every result's file name.
 OUTPUT_SUFFIX: Final = ".flac"
 
 __all__ = [
+    "ANALYSIS_FILES",
     "OUTPUT_SUFFIX",
     "PRESETS",
+    "Analysis",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",
@@ -30,7 +45,9 @@ __all__ = [
     "PartsPlan",
     "Preset",
     "Probe",
+    "SideStatistics",
     "Verification",
+    "analyse",
     "available",
     "cut_part",
     "denoise",

@@ -75,8 +75,8 @@ class FormResult:
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
     `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
-    chosen, and with `excerpt=1` to try 30 seconds first. With `form_token`, the same form sent
-    again gets the same answer (`jobs.form_tokens`).
+    chosen, `excerpt=1` to try 30 seconds first, and options (`jobs.options`). With `form_token`,
+    the same form sent again gets the same answer (`jobs.form_tokens`).
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`. Where the
@@ -107,7 +107,12 @@ async def _complete(viewer: Viewer, fields: upload_form.Fields, origin: Origin) 
     """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
         job = await completion.complete(
-            viewer, fields.upload_id, fields.preset, excerpt=fields.excerpt, origin=origin
+            viewer,
+            fields.upload_id,
+            fields.preset,
+            excerpt=fields.excerpt,
+            options=fields.options(),
+            origin=origin,
         )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
@@ -124,6 +129,11 @@ async def _receive(
         message = _("Choose a recording first.")
         result.rejections.append(Rejection(name="", code="required", message=message))
         return result
+    try:
+        options = fields.options()
+    except UploadRejected as error:
+        result.rejections.append(Rejection.of(error))
+        return result
     owner = viewer.logged_in_user
     visitor = "" if owner else viewer.visitor
     ids = await sync_to_async(upload_form.job_ids, thread_sensitive=False)(files, viewer, fields)
@@ -136,6 +146,7 @@ async def _receive(
             job_id=job_id,
             preset=fields.preset,
             excerpt=fields.excerpt,
+            **options.columns(),
             origin=origin,
         )
         try:
@@ -188,6 +199,7 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "preset_field": upload_form.PRESET_FIELD,
         "excerpt_field": upload_form.EXCERPT_FIELD if excerpts.available() else "",
         "presets": presets.choices(),
+        "option_fields": upload_form.option_fields(request),
         # After a refusal, the page shows what was chosen.
         "preset": request.POST.get(upload_form.PRESET_FIELD) or presets.default_name(),
         "extensions": sorted(AUDIO) + sorted(VIDEO),

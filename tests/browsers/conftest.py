@@ -5,8 +5,8 @@ The other tier, `tests/browser`, says what pages do; here is only what browsers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,11 @@ from tests.sites import Site
 from tests.upstreams import SteppedUpstream
 from tests.waiting import wait_for
 
-BROWSERS = {"firefox": firefox, "webkit": webkit}
+Browser = Firefox | WebKit
+BROWSERS: dict[str, Callable[[Path, Mapping[str, str]], AbstractContextManager[Browser]]] = {
+    "firefox": firefox,
+    "webkit": webkit,
+}
 RECORDING_SECONDS = 12
 
 
@@ -48,7 +52,7 @@ def browser(
     request: pytest.FixtureRequest,
     environ: Mapping[str, str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Firefox | WebKit]:
+) -> Iterator[Browser]:
     with BROWSERS[request.param](tmp_path_factory.mktemp(request.param), environ) as browser:
         yield browser
 
@@ -110,7 +114,7 @@ def done_job(web: WebProcess, recording: Path) -> DoneJob:
 
 
 @pytest.fixture
-def tab(browser: Firefox | WebKit) -> Iterator[Tab]:
+def tab(browser: Browser) -> Iterator[Tab]:
     """At the end it may have had no problem."""
     with ExitStack() as stack:
         tab = browser.new_tab()

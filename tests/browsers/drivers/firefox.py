@@ -39,7 +39,7 @@ def firefox(folder: Path, environ: Mapping[str, str]) -> Iterator[Firefox]:
     profile = folder / "profile"
     profile.mkdir()
     (profile / "user.js").write_text(PREFERENCES)
-    command = [found, "--headless", "--no-remote", "--profile", profile]
+    command = [found, "--headless", "--no-remote", "--profile", str(profile)]
     command += ["--remote-debugging-port", "0", "about:blank"]
     with Process("firefox", command, env=environ, log=folder / "firefox.log") as process:
         written = profile / "WebDriverBiDiServer.json"

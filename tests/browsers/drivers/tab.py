@@ -66,8 +66,7 @@ class Tab(abc.ABC):
         """Call a function in the page; what goes in and comes out is JSON. Promises are awaited."""
         # As text, because the two protocols write values in two ways.
         wrapped = (
-            "async (text) => JSON.stringify("
-            f"(await ({function})(...JSON.parse(text))) ?? null)"
+            f"async (text) => JSON.stringify((await ({function})(...JSON.parse(text))) ?? null)"
         )
         return json.loads(self._call(wrapped, json.dumps(arguments)))
 

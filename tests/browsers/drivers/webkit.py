@@ -75,6 +75,8 @@ class WebKitTab(Tab):
 
     def goto(self, url: str) -> None:
         self._post("/url", url=url)
+        # The driver answers sooner: before the scripts of the page have run.
+        self.wait_until("() => document.readyState === 'complete'")
 
     def set_cookie(self, url: str, name: str, value: str) -> None:
         self.goto(url)  # WebDriver sets cookies of the page that is shown

@@ -54,6 +54,8 @@ def with_processes() -> Command:
 
 def in_browser() -> Command:
     installed("chromium")
+    # One test reads a page aloud, by a virtual screen reader from npm.
+    subprocess.run(["scripts/npm-packages"], cwd=ROOT, check=True, timeout=1300)
     return [*PYTEST, "tests/browser"]
 
 

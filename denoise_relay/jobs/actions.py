@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.events import Fact, Stage
-from denoise_relay.jobs import excerpts, limits, validation
+from denoise_relay.jobs import excerpts, limits, options, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.limits import Origin
+from denoise_relay.jobs.options import Options
 from denoise_relay.jobs.retries import adenoise_whole, aretry, denoise_whole, retry
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import outbox
@@ -50,6 +51,8 @@ async def asubmit(
     name: str | None = None,
     preset: str = "",
     excerpt: bool = False,
+    max_attenuation_db: float | None = None,
+    loudness_lufs: float | None = None,
     visitor: str = "",
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
@@ -60,15 +63,25 @@ async def asubmit(
     `file` is any Django `File` of known size; `name` is shown instead of the file's own.
     `preset` is the name of one of the backend's presets; "" is the default (`PRESET`). With
     `excerpt` the job is for the 30 seconds with most speech, if the recording is much longer;
-    `denoise_whole` then submits all of it.
-    Raises `UploadRejected` with a message for the person if the file cannot be processed or
-    there is no such preset, and `IntegrityError` if there is a job with this `job_id`. `origin` is
-    for requests from outside: raises `UploadDeferred` when a limit is reached (`jobs.limits`). If
-    cancelled, the job may exist.
+    `denoise_whole` then submits all of it. `max_attenuation_db` is the strength: by how much noise
+    is lowered at the most, 3 to 100 dB, where None and 100 remove all; `loudness_lufs` brings the
+    result to that loudness, -31 to -9 LUFS (`jobs.options`).
+    Raises `UploadRejected` with a message for the person if the file cannot be processed, there is
+    no such preset or an option cannot be had, and `IntegrityError` if there is a job with this
+    `job_id`. `origin` is for requests from outside: raises `UploadDeferred` when a limit is reached
+    (`jobs.limits`). If cancelled, the job may exist.
     """
     chosen = validation.validated_preset(preset)
-    job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
-    job.preset = chosen
+    wanted = Options(max_attenuation_db=max_attenuation_db, loudness_lufs=loudness_lufs)
+    columns = options.validated(wanted).columns()
+    job = Job(
+        id=job_id or uuid4(),
+        owner=cast(Any, owner),
+        visitor=visitor,
+        api_key=api_key,
+        preset=chosen,
+        **columns,
+    )
     if origin is not None:
         await limits.acheck(job, origin)
     validated = await validation.validate(file, name)
@@ -85,9 +98,19 @@ def submit(
     name: str | None = None,
     preset: str = "",
     excerpt: bool = False,
+    max_attenuation_db: float | None = None,
+    loudness_lufs: float | None = None,
 ) -> Job:
     """`asubmit` for synchronous code."""
-    return async_to_sync(asubmit)(file, owner=owner, name=name, preset=preset, excerpt=excerpt)
+    return async_to_sync(asubmit)(
+        file,
+        owner=owner,
+        name=name,
+        preset=preset,
+        excerpt=excerpt,
+        max_attenuation_db=max_attenuation_db,
+        loudness_lufs=loudness_lufs,
+    )
 
 
 def _store(

@@ -24,7 +24,7 @@ from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job, current_jobs
+from denoise_relay.models import ApiKey, Job, Segment, current_jobs
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -177,6 +177,7 @@ def cancel(job: Job) -> bool:
         events = [o.event for o in append_entries([entry]) if o.event]
         # Now, because the same transaction may go on to delete it.
         locked.refresh_from_db(using=alias)
+        Segment.objects.using(alias).filter(job=locked.pk).delete()
         postgres.notify_work(alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
         transaction.on_commit(partial(_tell_receivers, locked), using=alias, robust=True)

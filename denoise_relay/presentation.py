@@ -45,6 +45,18 @@ class JobLinks:
     delete: str
     #: Denoises the whole recording; "" unless this job is for an excerpt.
     whole: str
+    #: What the player needs; each may be missing (404).
+    waveform_original: str
+    waveform_denoised: str
+    #: Segment 0 of the clean recording of a job that runs; the others have its number for the 0.
+    preview: str
+    #: Both recordings as the channels of one file.
+    comparison: str
+    spectrogram_original: str
+    spectrogram_denoised: str
+    statistics: str
+    #: The clean recording in the format, and mixed with the original as the query says.
+    render: str
 
 
 def links_of(job: Job) -> JobLinks:
@@ -65,6 +77,14 @@ def links_of(job: Job) -> JobLinks:
         retry=path("retry"),
         delete=path("delete"),
         whole=path("whole") if job.whole else "",
+        waveform_original=path("waveform", "original"),
+        waveform_denoised=path("waveform", "denoised"),
+        preview=path("preview", "0"),
+        comparison=path("audio", "comparison"),
+        spectrogram_original=path("spectrogram", "original"),
+        spectrogram_denoised=path("spectrogram", "denoised"),
+        statistics=path("statistics"),
+        render=f"{path('job')}download/",
     )
 
 

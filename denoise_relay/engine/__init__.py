@@ -14,7 +14,14 @@ from typing import Final
 from denoise_relay.engine.commands import denoise, excerpt, probe, verify
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
-from denoise_relay.engine.protocol import Excerpt, PartsPlan, Probe, Verification
+from denoise_relay.engine.protocol import (
+    SEGMENT_SECONDS,
+    Excerpt,
+    PartsPlan,
+    Probe,
+    Segment,
+    Verification,
+)
 from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
 
 #: The ending of every result's file name.
@@ -23,6 +30,7 @@ OUTPUT_SUFFIX: Final = ".flac"
 __all__ = [
     "OUTPUT_SUFFIX",
     "PRESETS",
+    "SEGMENT_SECONDS",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",
@@ -30,6 +38,7 @@ __all__ = [
     "PartsPlan",
     "Preset",
     "Probe",
+    "Segment",
     "Verification",
     "available",
     "cut_part",

@@ -12,7 +12,8 @@ from denoise_relay.engine import process
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
-from denoise_relay.engine.protocol import Excerpt, Probe, Verification
+from denoise_relay.engine.protocol import Excerpt, Probe, Segment, Verification
+from denoise_relay.engine.segments import segments_beside
 
 
 async def probe(
@@ -48,25 +49,32 @@ async def denoise(
     *,
     preset: Preset = "best",
     on_progress: Callable[[float, str], None],
+    on_segment: Callable[[Segment], None] | None = None,
     timeout_seconds: float = 3600.0,
 ) -> Probe:
     """Denoise `source` into the FLAC file `target`, which appears whole or not at all.
 
     `preset` chooses the model (`engine.presets`).
-    `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100; an
-    exception from it ends the work. May be cancelled: the child is killed and nothing is left
-    behind. May be repeated: an existing target is replaced. The result has the input's channels (a
-    downmix to stereo if there are more than 2), rate and number of samples. Raises
-    `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also after `timeout_seconds`), or
-    `OSError` if there is no such file.
+    `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100, and
+    `on_segment` with each `SEGMENT_SECONDS` of the clean recording as soon as they are there;
+    without it nothing of that is computed. An exception from either ends the work. May be
+    cancelled: the child is killed and nothing is left behind. May be repeated: an existing target
+    is replaced. The result has the input's channels (a downmix to stereo if there are more than 2),
+    rate and number of samples. Raises `MediaRejected`, `EngineUnavailable`, `EngineCrashed` (also
+    after `timeout_seconds`), or `OSError` if there is no such file.
     """
     before = absolute(source)
-    with whole_or_absent(absolute(target)) as unfinished, no_result_in_time(timeout_seconds):
+    with (
+        whole_or_absent(absolute(target)) as unfinished,
+        segments_beside(unfinished, on_segment) as (segments, options),
+        no_result_in_time(timeout_seconds),
+    ):
         return await process.run(
-            ["denoise", "--preset", preset, "--", str(before), str(unfinished)],
+            ["denoise", "--preset", preset, *options, "--", str(before), str(unfinished)],
             returns=Probe,
             reads=[before],
             on_progress=on_progress,
+            segments=segments,
             timeout_seconds=timeout_seconds,
             preset=preset,
         )

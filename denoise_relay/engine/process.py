@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast
 from denoise_relay.engine import protocol
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable
 from denoise_relay.engine.presets import Preset, missing_package
+from denoise_relay.engine.segments import Segments
 
 _Record = TypeVar("_Record")
 #: -P: nothing is imported from the folder where the server happens to stand.
@@ -48,12 +49,14 @@ async def run(
     on_progress: Callable[[float, str], None],
     timeout_seconds: float,
     preset: Preset = "best",
+    segments: Segments | None = None,
 ) -> _Record:
     """Run one command of the child and return its record (`protocol`).
 
-    `reads` are files that must exist, `preset` is the model whose packages must be installed. May
-    be cancelled: the child is killed. Raises `TimedOut`, `MediaRejected`, `EngineUnavailable`,
-    `EngineCrashed`, or `OSError` if a file is not there.
+    `reads` are files that must exist, `preset` is the model whose packages must be installed,
+    `segments` takes what the child says in segments. May be cancelled: the child is killed. Raises
+    `TimedOut`, `MediaRejected`, `EngineUnavailable`, `EngineCrashed`, or `OSError` if a file is not
+    there.
     """
     missing = missing_package(preset)
     if missing is not None:
@@ -63,7 +66,7 @@ async def run(
     try:
         async with asyncio.timeout(timeout_seconds) as clock:
             async with _child(command, timeout_seconds) as (process, stderr):
-                outcome = await _listen(process, returns, on_progress)
+                outcome = await _listen(process, returns, on_progress, segments)
                 if outcome is None:
                     await process.wait()
                     raise EngineCrashed(_exit_report(process.returncode, await stderr))
@@ -78,11 +81,13 @@ async def _listen(
     process: asyncio.subprocess.Process,
     returns: type[_Record],
     on_progress: Callable[[float, str], None],
+    segments: Segments | None,
 ) -> _Record | None:
     """Read lines until one is the outcome; None if the child ended without one."""
     stdout = cast(asyncio.StreamReader, process.stdout)
     highest = 0.0
-    for _ in range(protocol.MAX_LINES):
+    for _ in range(protocol.MAX_LINES + (protocol.MAX_SEGMENTS if segments else 0)):
+        segment = None
         try:
             line = protocol.read_line(await stdout.readuntil(b"\n"))
             if "result" in line:
@@ -91,11 +96,17 @@ async def _listen(
                 raise protocol.read_rejection(line["rejected"])
             if "unavailable" in line:
                 raise EngineUnavailable(str(line["unavailable"])[:100])
-            pct, message = protocol.read_progress(line)
+            if segments is not None and "segment" in line:
+                segment = await segments.take(line["segment"])
+            else:
+                pct, message = protocol.read_progress(line)
         except asyncio.IncompleteReadError:
             return None
-        except (asyncio.LimitOverrunError, ValueError) as exc:
+        except (asyncio.LimitOverrunError, ValueError, OSError) as exc:
             raise EngineCrashed(f"not a message of the protocol: {exc!r:.500}") from exc
+        if segments is not None and segment is not None:
+            segments.on_segment(segment)
+            continue
         highest = max(highest, pct)
         on_progress(highest, message)
     raise EngineCrashed(f"the child sent more than {protocol.MAX_LINES} lines")

@@ -1,6 +1,7 @@
 """The messages of the child to the parent: one JSON object a line, on standard output.
 
     {"pct": 41.5, "message": "Isolating voice"}          any number, rising
+    {"segment": {…fields of `SegmentLine`…}}             where segments are wanted
     {"result": {…fields of the command's record…}}       last, success
     {"rejected": {"code": "…", "message": "…"}}          last, the file is at fault
     {"unavailable": "…"}                                 last, a package is missing
@@ -86,6 +87,35 @@ class Cut:
 
     duration_seconds: float
 
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentLine:
+    """A segment of the clean recording, which is in the folder of segments by now."""
+
+    #: From 0, without holes.
+    number: int
+    duration_seconds: float
+    #: Of the waveform.
+    sample_rate: int
+    samples_per_pixel: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(SegmentLine):
+    """Some seconds of the clean recording, while the rest is still being made.
+
+    All segments but the last are equally long, and have a whole number of pixels.
+    """
+
+    #: Signed bytes: minimum, maximum, minimum, … as of the whole recording's waveform.
+    peaks: bytes
+    #: A FLAC file: mono, at most 24 kHz, 16 bits. Goes on where the segment before ends.
+    audio: bytes
+
+
+#: Longest segment, and most of them in one recording (22 hours).
+SEGMENT_SECONDS: Final = 4.0
+MAX_SEGMENTS: Final = 20_000
 
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"

@@ -72,6 +72,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     probe.add_argument("source")
     denoise = commands.add_parser("denoise")
     denoise.add_argument("--preset", choices=PRESETS, default="best")
+    denoise.add_argument("--segments")
     denoise.add_argument("source")
     denoise.add_argument("target")
     verify = commands.add_parser("verify")
@@ -114,6 +115,7 @@ def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
 def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
     from denoise_relay.engine.child.pipeline import denoise_file, largest_result_bytes
     from denoise_relay.engine.child.probe import probe_file
+    from denoise_relay.engine.child.segments import SegmentWriter
 
     def read(share: float) -> None:
         reporter.progress(share * _READ_PCT, protocol.READING)
@@ -121,6 +123,14 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
     def denoised(share: float) -> None:
         pct = _READ_PCT + share * (_DENOISED_PCT - _READ_PCT)
         reporter.progress(pct, protocol.ISOLATING)
+
+    def segments(rate: int) -> SegmentWriter:
+        return SegmentWriter(
+            options.segments,
+            rate=rate,
+            seconds=probe.duration_seconds,
+            on_segment=lambda line: reporter.send({"segment": dataclasses.asdict(line)}),
+        )
 
     read(0.0)
     probe = probe_file(options.source, on_progress=read)
@@ -133,6 +143,7 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
         preset=options.preset,
         on_progress=denoised,
         on_writing=lambda: reporter.progress(_DENOISED_PCT, protocol.WRITING),
+        segments=segments if options.segments else None,
     )
     reporter.progress(100.0, protocol.WRITING)
     return probe

@@ -15,6 +15,7 @@ from denoise_relay.engine.child.encode import FlacWriter, flac_rate
 from denoise_relay.engine.child.level import Leveller
 from denoise_relay.engine.child.model import MODEL_RATE, load
 from denoise_relay.engine.child.resample import Resampler, with_channels
+from denoise_relay.engine.child.segments import SegmentWriter
 from denoise_relay.engine.errors import MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.protocol import Probe
@@ -43,8 +44,10 @@ class Chain:
         rate: int,
         preset: Preset = "best",
         on_written: Callable[[float], None] = lambda seconds: None,
+        on_samples: Callable[[Samples], None] = lambda samples: None,
     ) -> None:
-        """`on_written` gets the seconds that are in the file so far."""
+        """`on_written` gets the seconds that are in the file so far, `on_samples` all that is
+        written, at the rate `flac_rate(rate)`."""
         self._channels = channels
         self._rate_in = rate
         self._rate_out = flac_rate(rate)
@@ -65,6 +68,7 @@ class Chain:
         self._writer = FlacWriter(file, channels=channels, rate=self._rate_out)
         self._fine = False
         self._on_written = on_written
+        self._on_samples = on_samples
         self.seconds = Fraction(0)
 
     def push(self, block: Block) -> None:
@@ -112,7 +116,9 @@ class Chain:
         self._write(self._down.push(cleaned / gains))
 
     def _write(self, samples: Samples) -> None:
-        self._writer.write(samples[:, : self._missing()], fine=self._fine)
+        samples = samples[:, : self._missing()]
+        self._writer.write(samples, fine=self._fine)
+        self._on_samples(samples)
         self._on_written(self._writer.written / self._rate_out)
 
     def _missing(self) -> int:
@@ -134,13 +140,15 @@ def denoise_file(
     preset: Preset = "best",
     on_progress: Callable[[float], None],
     on_writing: Callable[[], None],
+    segments: Callable[[int], SegmentWriter] | None = None,
 ) -> None:
     """Write the denoised `source`, which was measured as `probe`, to `target`, which must be new.
 
     The result is FLAC (24 bits, of which loud passages use 16) with the input's sample rate (the
     nearest that FLAC has, if FLAC has not that one) and channel count (stereo if there were more
     than 2), and exactly as many samples as the decoder delivers, each at its place. `on_progress`
-    gets the share done, 0 to 1. Raises `MediaRejected`.
+    gets the share done, 0 to 1. `segments` makes what is told of the result while it grows, from
+    its rate. Raises `MediaRejected`.
     """
     duration = probe.duration_seconds or 1.0
     with open(source, "rb") as before, open(target, "xb") as after:
@@ -149,12 +157,14 @@ def denoise_file(
             first = next(blocks, None)
             if first is None:
                 raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")
+            told = segments(flac_rate(first.rate)) if segments else None
             with Chain(
                 after,
                 channels=len(first.samples),
                 rate=first.rate,
                 preset=preset,
                 on_written=lambda seconds: on_progress(min(seconds / duration, 1.0)),
+                on_samples=told.push if told else lambda samples: None,
             ) as chain:
                 chain.push(first)
                 for block in blocks:
@@ -162,6 +172,8 @@ def denoise_file(
                         raise MediaRejected("unsupported", "The file plays longer than it says.")
                     chain.push(block)
                 chain.drain()
+                if told:
+                    told.finish()
                 on_writing()
                 chain.finish()
         after.flush()

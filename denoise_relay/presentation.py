@@ -146,7 +146,7 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
 
     `at` is when the job's newest event was committed. Times are ISO 8601 in UTC;
     `duration_seconds` may be null; `url` is null until the job is done. `preset` is "" where there
-    was nothing to choose.
+    was nothing to choose. The options are null where nothing is changed (`jobs.options`).
     """
     links = links_of(job)
     return {
@@ -165,6 +165,8 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "duration_seconds": job.duration_seconds,
         "original_url": links.original,
         "preset": job.preset,
+        "max_attenuation_db": job.max_attenuation_db,
+        "loudness_lufs": job.loudness_lufs,
         "excerpt": excerpt_of(job),
     }
 

@@ -1,25 +1,33 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
-`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two,
-`excerpt` cuts out the passage with most speech, and `splitting` has what long recordings need. All
-work in
-a child process with limits, so that a hostile file or a crash in a codec ends one job and not the
-server.
+`probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two, `analyse`
+makes what a player shows of them, `excerpt` cuts out the passage with most speech, and `splitting`
+has what long recordings need. All work in a child process with limits, so that a hostile file or a
+crash in a codec ends one job and not the server.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from denoise_relay.engine.commands import denoise, excerpt, probe, verify
+from denoise_relay.engine.commands import (
+    ANALYSIS_FILES,
+    analyse,
+    denoise,
+    excerpt,
+    probe,
+    verify,
+)
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
     SEGMENT_SECONDS,
+    Analysis,
     Excerpt,
     PartsPlan,
     Probe,
     Segment,
+    SideStatistics,
     Verification,
 )
 from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
@@ -28,9 +36,11 @@ from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
 OUTPUT_SUFFIX: Final = ".flac"
 
 __all__ = [
+    "ANALYSIS_FILES",
     "OUTPUT_SUFFIX",
     "PRESETS",
     "SEGMENT_SECONDS",
+    "Analysis",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",
@@ -39,7 +49,9 @@ __all__ = [
     "Preset",
     "Probe",
     "Segment",
+    "SideStatistics",
     "Verification",
+    "analyse",
     "available",
     "cut_part",
     "denoise",

@@ -7,22 +7,40 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from denoise_relay.engine import process
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
-from denoise_relay.engine.protocol import Excerpt, Probe, Segment, Verification
+from denoise_relay.engine.protocol import Analysis, Excerpt, Probe, Segment, Verification
 from denoise_relay.engine.segments import segments_beside
+
+#: What `analyse` writes.
+ANALYSIS_FILES: Final = (
+    "original.peaks",
+    "denoised.peaks",
+    "comparison.flac",
+    "spectrogram-original.webp",
+    "spectrogram-denoised.webp",
+)
+#: How long the waveform of a probe may take.
+_PEAKS_SECONDS: Final = 8.0
 
 
 async def probe(
     path: str | os.PathLike[str],
     *,
     max_duration_seconds: float | None = None,
+    peaks: str | os.PathLike[str] | None = None,
     timeout_seconds: float = 30.0,
 ) -> Probe:
     """Measure a file in a child process. May be cancelled and repeated.
+
+    With `peaks`, a name that must be new, the waveform of a good file is written there: signed
+    bytes, a minimum and a maximum for each `Probe.samples_per_pixel` samples, all channels taken
+    together. That is 0, and no file is there, where a waveform cannot be made, or not within 8 s
+    or a third of the time; the answer is otherwise the same.
 
     Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable`,
     `EngineCrashed`, or `OSError` if there is no such file.
@@ -30,17 +48,26 @@ async def probe(
     command = ["probe"]
     if max_duration_seconds is not None:
         command += ["--max-duration-seconds", str(float(max_duration_seconds))]
+    source = absolute(path)
+    waveform = None if peaks is None else absolute(peaks)
+    if waveform is not None:
+        seconds = min(_PEAKS_SECONDS, timeout_seconds / 3)
+        command += ["--peaks", str(waveform), "--peaks-seconds", str(seconds)]
+    found: Probe | None = None
     try:
-        source = absolute(path)
-        return await process.run(
+        found = await process.run(
             [*command, "--", str(source)],
             returns=Probe,
             reads=[source],
             on_progress=no_progress,
             timeout_seconds=timeout_seconds,
         )
+        return found
     except TimedOut as exc:
         raise MediaRejected("too_slow") from exc
+    finally:
+        if waveform is not None and (found is None or not found.samples_per_pixel):
+            waveform.unlink(missing_ok=True)
 
 
 async def denoise(
@@ -101,6 +128,43 @@ async def verify(
             on_progress=no_progress,
             timeout_seconds=timeout_seconds,
         )
+
+
+async def analyse(
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    loudness_changed: bool = False,
+    timeout_seconds: float = 600.0,
+) -> Analysis:
+    """Measure a recording and its result, and write what a player needs into `folder`, which must
+    exist and be empty: all of `ANALYSIS_FILES`, or none of them after an error.
+
+    `original.peaks` and `denoised.peaks` are waveforms as of `probe`, but at
+    `Analysis.sample_rate`. `comparison.flac` has the recording's channels and then the result's,
+    sample by sample, as long as the recording; if one of them is louder than full scale, both are
+    made quieter. The spectrograms are pictures, both on one scale.
+
+    With `loudness_changed` the result's level is compared (`Analysis.removed_gain`). May be
+    cancelled and repeated. Raises `MediaRejected` if one of the files cannot be read,
+    `EngineUnavailable`, `EngineCrashed`, or `OSError` if one of them is not there.
+    """
+    recording, result, place = absolute(before), absolute(after), absolute(folder)
+    command = ["analyse", *(["--loudness-changed"] if loudness_changed else [])]
+    try:
+        with no_result_in_time(timeout_seconds):
+            return await process.run(
+                [*command, "--", str(recording), str(result), str(place)],
+                returns=Analysis,
+                reads=[recording, result, place],
+                on_progress=no_progress,
+                timeout_seconds=timeout_seconds,
+            )
+    except BaseException:
+        for name in ANALYSIS_FILES:
+            (place / name).unlink(missing_ok=True)
+        raise
 
 
 async def excerpt(

@@ -36,6 +36,8 @@ class Probe:
     container: str
     #: True if pictures move; cover art does not count.
     has_video: bool
+    #: Of the waveform that was written, at `sample_rate`; 0 if none was.
+    samples_per_pixel: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,40 @@ class Verification:
     #: As in the files, before any downmix.
     channels_before: int
     channels_after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideStatistics:
+    """What can be measured of one side of a comparison; None where there is nothing to measure."""
+
+    #: Integrated, by ITU-R BS.1770, in LUFS.
+    loudness_lufs: float | None
+    #: By BS.1770, of the loudest channel, in dBTP.
+    true_peak_db: float | None
+    #: dBFS (RMS) in the pauses, -100 at least.
+    noise_floor_db: float | None
+    #: Speech over what is heard in the pauses.
+    snr_db: float | None
+    #: DNSMOS P.835, overall, 1 to 5. Needs the extra `quality`.
+    dnsmos: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """A recording beside its result. The files that go with it are in the folder of the command."""
+
+    #: Hz, of the comparison file and of both waveforms: the result's, at most 48 kHz.
+    sample_rate: int
+    samples_per_pixel: int
+    #: Of each side, 1 or 2; the comparison file has twice as many.
+    channels: int
+    #: Of the recording, and so of everything in the folder.
+    duration_seconds: float
+    before: SideStatistics
+    after: SideStatistics
+    #: What the result is multiplied by before it is taken away from the recording, so that what is
+    #: left is what was removed. 1 unless the result's loudness was changed.
+    removed_gain: float
 
 
 @dataclass(frozen=True, kw_only=True)

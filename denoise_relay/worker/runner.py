@@ -9,30 +9,29 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from denoise_relay import engine
 from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
-from denoise_relay.events import Event, Fact, Stage, clean_text
+from denoise_relay.events import Fact, Stage, clean_text
 from denoise_relay.exceptions import JobFailed, LeaseLost, ServiceFailed, ServiceForgot
-from denoise_relay.journal import leases, read
+from denoise_relay.journal import leases, segments
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
-from denoise_relay.runtime.background import spawn
 from denoise_relay.worker import parts, workspace
+from denoise_relay.worker.conclusion import conclude
 from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.parts import PartedJob
+from denoise_relay.worker.previews import PreviewWriter
 from denoise_relay.worker.results import ResultStore
 from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
 DETAIL_LIMIT = 4000
-#: How long a cancelled runner still waits until its job's end is committed.
-CONCLUDE_SECONDS = 3.0
 
 
 class Runner:
@@ -51,6 +50,7 @@ class Runner:
         self._backend = backend
         self._verifier = verifier
         self._writer = writer
+        self._previews = PreviewWriter(lease)
         self._assignment: Assignment | None = None
         self._attempt = 0
         self._upstream_id = ""
@@ -68,6 +68,10 @@ class Runner:
 
     def report(self, pct: float, message: str) -> None:
         self._writer.report(self._lease, Fact(pct=pct, message=message))
+
+    def preview(self, segment: engine.Segment) -> None:
+        if self._settings.PREVIEW:
+            self._previews.add(segment)
 
     async def submitting(self) -> int:
         attempt = self._attempt + 1
@@ -114,6 +118,7 @@ class Runner:
             await self._crashed(error)
         finally:
             self._writer.forget(self._lease)
+            await self._previews.stop()
 
     async def _work(self, job: Job, deadline: Deadline) -> tuple[dict[str, str], str]:
         """Let the backend process the job, and verify and store the file it made, before the
@@ -187,37 +192,10 @@ class Runner:
         self._log("job_failed", "Job %s ended with an error: %s", message)
 
     async def _conclude(self, fact: Fact, **changes: Any) -> None:
-        """Commit the job's end; its signal is sent by the `SignalSender`.
-
-        A cancellation waits up to `CONCLUDE_SECONDS`, so that finished work is not done again.
-        """
-
-        async def end() -> None:
-            try:
-                await self._write(fact, **changes)
-            except LeaseLost:
-                # A commit whose answer was lost is repeated, and the repetition is fenced off,
-                # because the job has ended.
-                last = await database.call_with_retry(self._end_in_journal, changes)
-                if last is None:
-                    raise
-                await publisher.publish([last])
-            if self._parted:
-                await database.call(parts.discard_results, self._lease.job)
-
-        task = spawn(end(), f"denoise-end-{self._lease.job.hex[:8]}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait({task}, timeout=CONCLUDE_SECONDS)
-            raise
-        finally:
-            task.cancel()
-
-    def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
-        """The job's last event, if the job ended with these changes under our lease."""
-        ours = leases.leased(self._lease).filter(**changes)
-        return read.latest(self._lease.job) if ours.exists() else None
+        """Commit the job's end, and delete what is of no use after it."""
+        clean_up = [parts.discard_results] if self._parted else []
+        clean_up.append(segments.discard)
+        await conclude(self._lease, self._writer, fact, changes, *clean_up)
 
     async def _crashed(self, error: BaseException) -> None:
         logs.logger.error(

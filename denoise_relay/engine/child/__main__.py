@@ -69,6 +69,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     probe = commands.add_parser("probe")
     probe.add_argument("--max-duration-seconds", type=float)
+    probe.add_argument("--peaks")
+    probe.add_argument("--peaks-seconds", type=float, default=8.0)
     probe.add_argument("source")
     denoise = commands.add_parser("denoise")
     denoise.add_argument("--preset", choices=PRESETS, default="best")
@@ -78,6 +80,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     verify = commands.add_parser("verify")
     verify.add_argument("before")
     verify.add_argument("after")
+    analyse = commands.add_parser("analyse")
+    analyse.add_argument("--loudness-changed", action="store_true")
+    analyse.add_argument("before")
+    analyse.add_argument("after")
+    analyse.add_argument("folder")
     excerpt = commands.add_parser("excerpt")
     excerpt.add_argument("--seconds", type=float, required=True)
     excerpt.add_argument("source")
@@ -109,7 +116,13 @@ def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
     # Brings native libraries with it: only now that the limits hold.
     from denoise_relay.engine.child.probe import probe_file
 
-    return probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
+    probe = probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
+    if options.peaks is None:
+        return probe
+    from denoise_relay.engine.child.peaks import write_peaks
+
+    count = write_peaks(options.source, options.peaks, seconds=options.peaks_seconds)
+    return dataclasses.replace(probe, samples_per_pixel=count)
 
 
 def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
@@ -153,6 +166,21 @@ def _verify(options: argparse.Namespace, reporter: _Reporter) -> Any:
     from denoise_relay.engine.child.verify import verify_files
 
     return verify_files(options.before, options.after)
+
+
+def _analyse(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.analyse import analyse_files, longest_seconds
+    from denoise_relay.engine.child.comparison import largest_comparison_bytes
+
+    seconds = longest_seconds(options.before)
+    limits.bound_output(largest_comparison_bytes(seconds))
+    return analyse_files(
+        options.before,
+        options.after,
+        options.folder,
+        longest_seconds=seconds,
+        loudness_changed=options.loudness_changed,
+    )
 
 
 def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
@@ -211,6 +239,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "probe": _probe,
     "denoise": _denoise,
     "verify": _verify,
+    "analyse": _analyse,
     "excerpt": _excerpt,
     "plan": _plan,
     "cut": _cut,

@@ -169,7 +169,7 @@ def probe_file(
         if not source.size_bytes:
             raise MediaRejected("empty")
         try:
-            probe, silent = _measure(source, on_progress)
+            probe, silent = measure(source, on_progress)
         except MediaRejected as exc:
             if found := what_it_is(head):
                 raise MediaRejected(exc.code, f"This is {found} and not a recording.") from exc
@@ -186,8 +186,10 @@ def probe_file(
     return probe
 
 
-def _measure(source: Source, on_progress: Callable[[float], None]) -> tuple[Probe, bool]:
-    """The facts, and whether the whole track is silent."""
+def measure(
+    source: Source, on_progress: Callable[[float], None] = lambda share: None
+) -> tuple[Probe, bool]:
+    """The facts, and whether the whole track is silent. Raises `MediaRejected`."""
     with open_container(source) as container:
         stream = audio_stream(container)
         track = Track(stream)

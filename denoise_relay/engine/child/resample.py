@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 
 from denoise_relay.engine.child.decode import Block, Samples
 
-LAYOUTS: Final = {1: "mono", 2: "stereo"}
+LAYOUTS: Final = {1: "mono", 2: "stereo", 4: "quad"}
 
 
 class Resampler:

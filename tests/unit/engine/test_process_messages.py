@@ -18,6 +18,7 @@ GOOD_PROBE = {
     "codec": "flac",
     "container": "flac",
     "has_video": False,
+    "samples_per_pixel": 0,
 }
 
 

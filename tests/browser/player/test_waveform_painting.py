@@ -81,7 +81,7 @@ async def test_the_clean_shape_is_painted_as_far_as_it_has_come(
     noisy, clean = await heights(page, "noisy"), await heights(page, "clean")
     assert min(noisy) > 0.7
     third = len(clean) // 3
-    # The curve makes quiet parts taller than in the recording: less tall than the noise all the same.
+    # Drawn taller than in the recording, as all quiet parts: less tall than the noise all the same.
     assert 0.5 < min(clean[: third - 2]) <= max(clean) < min(noisy) - 0.1
     assert max(clean[third + 2 :]) == 0
     await expect(page.part("reached")).to_have_text("0:04 of 0:12")
@@ -204,7 +204,8 @@ async def test_with_reduced_motion_nothing_glides(
 #: Where the playhead is, as a fraction of the width.
 PLACE = """() => {
   const paint = document.querySelector("[data-part=paint]");
-  const { m41 } = new DOMMatrix(getComputedStyle(paint.querySelector("[data-part=heard]")).transform);
+  const { transform } = getComputedStyle(paint.querySelector("[data-part=heard]"));
+  const { m41 } = new DOMMatrix(transform);
   return m41 / paint.clientWidth;
 }"""
 

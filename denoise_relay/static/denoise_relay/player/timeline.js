@@ -30,13 +30,17 @@ export class Timeline {
   #canvas;
   /** @type {HTMLImageElement[]} */
   #pictures;
+  #parts;
   #view = new TimeView();
   /** @type {WaveformData|null} */
   #original = null;
   /** @type {WaveformData|null} */
   #denoised = null;
   #position = 0;
+  /** Pixels of the time line and of the overview, measured when they change: not with each frame. */
   #width = 0;
+  #stripWidth = 0;
+  #glides = true;
   /** The stretch that is on the canvas, in seconds; it begins before the view, and ends after it. */
   #drawn = { from: 0, to: 0, span: -1 };
   #frame = 0;
@@ -55,13 +59,15 @@ export class Timeline {
     this.#slider = /** @type {HTMLElement} */ (root.querySelector('[role="slider"]'));
     this.#canvas = /** @type {HTMLCanvasElement} */ (this.#slider.querySelector("canvas"));
     this.#pictures = [...root.querySelectorAll("img")];
+    const names = ["lanes", "overview", "shown", "playhead", "zoom-in", "zoom-out", "spectrogram"];
+    this.#parts = Object.fromEntries(names.map((name) => [name, part(root, name)]));
   }
 
   connect() {
     if (this.#listeners) return;
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
-    const lanes = part(this.#root, "lanes");
+    const { lanes, overview, "zoom-in": closer, "zoom-out": wider } = this.#parts;
     const seek = (/** @type {number} */ fraction, /** @type {boolean} */ done) =>
       this.#drag(this.#view.seconds(fraction), done);
     const pan = (/** @type {number} */ fraction) => {
@@ -77,10 +83,10 @@ export class Timeline {
       this.#view.scrollTo(fraction * this.#view.duration - this.#view.span / 2);
       this.#change();
     };
-    listenToPointers(part(this.#root, "overview"), { seek: scroll, pan, zoom() {}, zoomed: () => true }, signal);
+    listenToPointers(overview, { seek: scroll, pan, zoom() {}, zoomed: () => true }, signal);
     this.#root.addEventListener("keydown", (event) => this.#key(event), { signal });
-    part(this.#root, "zoom-in").addEventListener("click", () => this.zoomIn(), { signal });
-    part(this.#root, "zoom-out").addEventListener("click", () => this.zoomOut(), { signal });
+    closer.addEventListener("click", () => this.zoomIn(), { signal });
+    wider.addEventListener("click", () => this.zoomOut(), { signal });
     for (const picture of this.#pictures) {
       picture.addEventListener("error", () => this.#without(picture), { signal });
     }
@@ -117,7 +123,7 @@ export class Timeline {
 
   /** Load the pictures, which the server has by now. */
   showSpectrograms() {
-    part(this.#root, "spectrogram").hidden = false;
+    this.#parts.spectrogram.hidden = false;
     for (const picture of this.#pictures) picture.src ||= picture.dataset.src ?? "";
   }
 
@@ -204,7 +210,7 @@ export class Timeline {
     if (seconds === before) return;
     this.#position = seconds;
     const { start } = this.#view;
-    this.#view.follow(before, seconds, !matchMedia("(prefers-reduced-motion: reduce)").matches);
+    this.#view.follow(before, seconds, this.#glides);
     if (Math.floor(seconds) !== Math.floor(before)) this.#say();
     this.#place(start !== this.#view.start);
   }
@@ -229,6 +235,8 @@ export class Timeline {
       this.#frame = 0;
       if (this.#drawn.span < 0) {
         this.#width = this.#slider.clientWidth;
+        this.#stripWidth = this.#parts.overview.clientWidth;
+        this.#glides = !matchMedia("(prefers-reduced-motion: reduce)").matches;
         this.#drawOverview();
       }
       this.#place(true);
@@ -237,22 +245,25 @@ export class Timeline {
 
   /** @param {boolean} scrolled whether more than the playhead moved */
   #place(scrolled) {
-    const { start, span, duration, zoomed } = this.#view;
-    move(part(this.#root, "playhead"), this.#view.fraction(this.#position) * this.#width);
+    move(this.#parts.playhead, this.#view.fraction(this.#position) * this.#width);
+    const { start, span, duration } = this.#view;
     if (!scrolled || !this.#width || !span) return;
-    const { from, to, span: drawnSpan } = this.#drawn;
-    if (span !== drawnSpan || start < from || start + span > to) this.#draw();
+    if (span !== this.#drawn.span) this.#showZoom();
+    if (span !== this.#drawn.span || start < this.#drawn.from || start + span > this.#drawn.to) this.#draw();
     const second = this.#width / span;
     const round = (/** @type {number} */ x) => Math.round(x * devicePixelRatio) / devicePixelRatio;
     move(this.#canvas, round((this.#drawn.from - start) * second));
     for (const picture of this.#pictures) move(picture, -start * second, `scaleX(${duration / span})`);
-    const strip = part(this.#root, "overview");
-    const frame = part(this.#root, "shown");
+    move(this.#parts.shown, (start / duration) * this.#stripWidth);
+  }
+
+  #showZoom() {
+    const { span, duration, zoomed, closest } = this.#view;
+    const { shown, "zoom-in": closer, "zoom-out": wider } = this.#parts;
     this.#root.toggleAttribute("data-zoomed", zoomed);
-    frame.style.inlineSize = `${(span / duration) * 100}%`;
-    move(frame, (start / duration) * strip.clientWidth);
-    part(this.#root, "zoom-in").setAttribute("aria-disabled", String(this.#view.closest));
-    part(this.#root, "zoom-out").setAttribute("aria-disabled", String(!zoomed));
+    shown.style.inlineSize = `${(span / duration) * 100}%`;
+    closer.setAttribute("aria-disabled", String(closest));
+    wider.setAttribute("aria-disabled", String(!zoomed));
   }
 
   /** Draw more than is shown, so that scrolling a little draws nothing. */
@@ -264,14 +275,14 @@ export class Timeline {
     const length = zoomed ? span * 2 : span;
     // A multiple of a column: the shape does not flicker while it scrolls.
     const column = length / target.width;
-    const from = zoomed ? Math.floor((start - span / 2) / column) * column : 0;
+    const from = zoomed ? Math.floor((start - span / 8) / column) * column : 0;
     this.#drawn = { from, to: from + length, span };
     const below = drawRuler(target, { from, to: from + length, until: duration });
     this.#drawBoth(target, { from, to: from + length, below });
   }
 
   #drawOverview() {
-    const target = surface(part(this.#root, "overview").querySelector("canvas"));
+    const target = surface(this.#parts.overview.querySelector("canvas"));
     if (target) this.#drawBoth(target, { from: 0, to: this.#view.duration });
   }
 

@@ -50,17 +50,17 @@ export class Timeline {
   #listeners = null;
 
   /**
-   * @param {HTMLElement} root the element with `data-part="waveform"`
+   * @param {HTMLElement} root the element with `data-part="waveform"`, in a `data-part="timeline"`
    * @param {{onSeek: (seconds: number) => void}} options
    */
   constructor(root, { onSeek }) {
-    this.#root = root;
+    this.#root = /** @type {HTMLElement} */ (root.closest('[data-part="timeline"]'));
     this.#onSeek = onSeek;
     this.#slider = /** @type {HTMLElement} */ (root.querySelector('[role="slider"]'));
     this.#canvas = /** @type {HTMLCanvasElement} */ (this.#slider.querySelector("canvas"));
-    this.#pictures = [...root.querySelectorAll("img")];
+    this.#pictures = [...this.#root.querySelectorAll("img")];
     const names = ["lanes", "overview", "shown", "playhead", "zoom-in", "zoom-out", "spectrogram"];
-    this.#parts = Object.fromEntries(names.map((name) => [name, part(root, name)]));
+    this.#parts = Object.fromEntries(names.map((name) => [name, part(this.#root, name)]));
   }
 
   connect() {

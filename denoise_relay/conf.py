@@ -99,6 +99,10 @@ class RelaySettings:
     ON_LOST_SUBMISSION: str = "resubmit"
     #: Compare each result with its recording before the job is called done.
     VERIFY_RESULTS: bool = True
+    #: Draw waveforms and spectrograms of each result, measure it, and make the player's file.
+    ANALYSE_RESULTS: bool = True
+    #: Show and play the clean recording while it is made.
+    PREVIEW: bool = True
     #: Keep results in our own storage; false passes the upstream's URL through.
     STORE_RESULTS: bool = True
     #: Hosts (`name` or `name:port`) whose results may come from private addresses.

@@ -58,7 +58,7 @@ class UploadRejected(RelayError, ValueError):
 
     `code` is stable and machine-readable: `required`, `empty`, `too_large`, `too_long`,
     `not_media`, `no_audio`, `silent`, `protected`, `truncated`, `unsupported`, `too_slow`,
-    `unknown_preset`, `no_excerpt`.
+    `unknown_preset`, `no_excerpt`, `bad_option`.
     """
 
     def __init__(self, message: str = "", *, code: str) -> None:

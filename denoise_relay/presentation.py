@@ -45,6 +45,18 @@ class JobLinks:
     delete: str
     #: Denoises the whole recording; "" unless this job is for an excerpt.
     whole: str
+    #: What the player needs; each may be missing (404).
+    waveform_original: str
+    waveform_denoised: str
+    #: Segment 0 of the clean recording of a job that runs; the others have its number for the 0.
+    preview: str
+    #: Both recordings as the channels of one file.
+    comparison: str
+    spectrogram_original: str
+    spectrogram_denoised: str
+    statistics: str
+    #: The clean recording in the format, and mixed with the original as the query says.
+    render: str
 
 
 def links_of(job: Job) -> JobLinks:
@@ -65,6 +77,14 @@ def links_of(job: Job) -> JobLinks:
         retry=path("retry"),
         delete=path("delete"),
         whole=path("whole") if job.whole else "",
+        waveform_original=path("waveform", "original"),
+        waveform_denoised=path("waveform", "denoised"),
+        preview=path("preview", "0"),
+        comparison=path("audio", "comparison"),
+        spectrogram_original=path("spectrogram", "original"),
+        spectrogram_denoised=path("spectrogram", "denoised"),
+        statistics=path("statistics"),
+        render=f"{path('job')}download/",
     )
 
 
@@ -126,7 +146,7 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
 
     `at` is when the job's newest event was committed. Times are ISO 8601 in UTC;
     `duration_seconds` may be null; `url` is null until the job is done. `preset` is "" where there
-    was nothing to choose.
+    was nothing to choose. The options are null where nothing is changed (`jobs.options`).
     """
     links = links_of(job)
     return {
@@ -145,6 +165,8 @@ def status_of(job: Job, at: datetime | None = None) -> dict[str, Any]:
         "duration_seconds": job.duration_seconds,
         "original_url": links.original,
         "preset": job.preset,
+        "max_attenuation_db": job.max_attenuation_db,
+        "loudness_lufs": job.loudness_lufs,
         "excerpt": excerpt_of(job),
     }
 

@@ -48,6 +48,10 @@ class Peaks:
         last = first + round(seconds * rate)
         return replace(self, data=self.data[first * PIXEL_BYTES : last * PIXEL_BYTES])
 
+    def after(self, first: int) -> Peaks:
+        """The pixels from `first` on."""
+        return replace(self, data=self.data[first * PIXEL_BYTES :])
+
     def as_json(self, first: int = 0) -> dict[str, Any]:
         """As audiowaveform's JSON, from pixel `first` on; `length` and `data` are of that part."""
         data = self.data[first * PIXEL_BYTES :]

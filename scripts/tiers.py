@@ -54,7 +54,15 @@ def with_processes() -> Command:
 
 def in_browser() -> Command:
     installed("chromium")
+    # One test reads a page aloud, by a virtual screen reader from npm.
+    subprocess.run(["scripts/npm-packages"], cwd=ROOT, check=True, timeout=1300)
     return [*PYTEST, "tests/browser"]
+
+
+def in_other_browsers() -> Command:
+    # Without a screen WebKit does not start, and without a sound card no AudioContext does.
+    installed("firefox", "webkit", "xvfb", "pulseaudio")
+    return [*PYTEST, "tests/browsers"]
 
 
 def javascript() -> Command:
@@ -68,9 +76,9 @@ def nox(session: str) -> Callable[[], Command]:
     return lambda: [sys.executable, "-m", "nox", "--session", session]
 
 
-def installed(tool: str) -> None:
-    """Have a program that pip cannot install; raise `CalledProcessError` where it cannot be had."""
-    subprocess.run(["scripts/install-system", tool], cwd=ROOT, check=True, timeout=1300)
+def installed(*tools: str) -> None:
+    """Have programs that pip cannot install; raise `CalledProcessError` where one cannot be had."""
+    subprocess.run(["scripts/install-system", *tools], cwd=ROOT, check=True, timeout=1300)
 
 
 TIERS = [
@@ -80,6 +88,7 @@ TIERS = [
     Tier(name="db-postgres", what="PostgreSQL", command=on_postgres),
     Tier(name="live", what="real processes", command=with_processes, limit=1800),
     Tier(name="browser", what="Chromium", command=in_browser),
+    Tier(name="browsers", what="Firefox and WebKit", command=in_other_browsers),
     Tier(name="js", what="node --test", command=javascript, limit=120),
     Tier(name="django6", what="Django 6 on a newer Python", command=nox("django6")),
     Tier(name="lowest", what="the oldest versions allowed", command=nox("lowest")),

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
     for item in items:
         tier = item.path.relative_to(TIERS).parts[0]
-        if tier in ("live", "browser"):
+        if tier in ("live", "browser", "browsers"):
             item.add_marker(getattr(pytest.mark, tier))
 
 

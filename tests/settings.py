@@ -38,8 +38,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 # `external`: no test starts a worker unless it asks for one. The results of scripted upstreams have
-# nothing to do with what was sent: tests that are about verification turn it on.
-DENOISE_RELAY = {"BACKEND": "local", "WORKER": "external", "VERIFY_RESULTS": False}
+# nothing to do with what was sent: tests that are about verification or analysis turn it on.
+DENOISE_RELAY = {
+    "BACKEND": "local",
+    "WORKER": "external",
+    "VERIFY_RESULTS": False,
+    "ANALYSE_RESULTS": False,
+}
 
 INSTALLED_APPS = [
     "daphne",

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from denoise_relay import presentation
+from denoise_relay.admin import statistics
 from denoise_relay.admin.filters import BackendFilter, PresetFilter, WarningFilter
 from denoise_relay.admin.job_actions import JobActions
 from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
@@ -98,6 +99,9 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         "is_video",
         "work",
         "preset",
+        "strength",
+        "loudness",
+        "measured",
         "backend",
         "attempt",
         "upstream_id",
@@ -163,6 +167,19 @@ class JobAdmin(JobActions, CompareAction, JobBase):
         if not job.whole:
             return ""
         return f"{presentation.clock(job.excerpt_start_seconds)}, {job.whole_name}"
+
+    @admin.display(description=gettext_lazy("noise removal"))
+    def strength(self, job: Job) -> str:
+        limit = job.max_attenuation_db
+        return "" if limit is None else _("at most %(limit)s dB") % {"limit": f"{limit:g}"}
+
+    @admin.display(description=gettext_lazy("loudness target"))
+    def loudness(self, job: Job) -> str:
+        return "" if job.loudness_lufs is None else f"{job.loudness_lufs:g} LUFS"
+
+    @admin.display(description=gettext_lazy("statistics"))
+    def measured(self, job: Job) -> SafeString | str:
+        return statistics.table(job.statistics)
 
     # The list
 

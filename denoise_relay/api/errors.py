@@ -13,8 +13,8 @@ from denoise_relay.views.unavailable import HEADERS
 
 MIB = 1024 * 1024
 REQUIRED, TOO_LARGE, TOO_LONG, BAD_PAGE, UNUSABLE = "40001", "40002", "40003", "40004", "40005"
-#: Ours: the contract has neither presets nor excerpts.
-UNKNOWN_PRESET, NO_EXCERPT = "40006", "40007"
+#: Ours: the contract has neither presets nor excerpts nor options.
+UNKNOWN_PRESET, NO_EXCERPT, BAD_OPTION = "40006", "40007", "40009"
 #: Ours, too: the key of another submission.
 KEY_REUSED, BAD_KEY = "42201", "40008"
 UNAUTHORIZED, NOT_FOUND, BAD_METHOD = "40101", "40401", "40501"
@@ -61,6 +61,8 @@ def rejected(error: UploadRejected, size_bytes: int) -> JsonResponse:
             return error_response(UNKNOWN_PRESET, str(error))
         case "no_excerpt":
             return error_response(NO_EXCERPT, str(error))
+        case "bad_option":
+            return error_response(BAD_OPTION, str(error))
         case _:
             return error_response(UNUSABLE, str(error))
 

@@ -13,6 +13,7 @@ from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery
 from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.frames import timestamp, to_json
+from denoise_relay.jobs import options
 from denoise_relay.lifecycle import ACTIVE, Status
 from denoise_relay.models import Event, Job
 from denoise_relay.presentation import Link, denoised_url, excerpt_of, upstream_url
@@ -28,7 +29,12 @@ def record(job: Job, link: Link) -> dict[str, Any]:
     status = Status(job.status)
     is_done = status is Status.DONE
     # The contract has none of these: without them a record is as it says.
-    extensions = {"preset": job.preset, "warning": job.warning, "excerpt": excerpt_of(job)}
+    extensions = {
+        "preset": job.preset,
+        "warning": job.warning,
+        "excerpt": excerpt_of(job),
+        **options.of(job).columns(),
+    }
     return {
         "id": str(job.pk),
         "user_id": str(job.owner_id) if job.owner_id is not None else f"key-{job.api_key_id}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -24,7 +25,7 @@ from denoise_relay.api import errors, history, idempotency, signed_urls
 from denoise_relay.api.auth import job_of_key, require_api_key, viewer_of_key
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.frames import Frame, contract_payload, sse_message, to_json
-from denoise_relay.jobs import actions, deletion, limits
+from denoise_relay.jobs import actions, deletion, limits, options
 from denoise_relay.jobs.idempotency import once
 from denoise_relay.live.event_stream import sse_response
 from denoise_relay.media.views import METHODS, recording_response
@@ -105,35 +106,40 @@ async def audio(request: HttpRequest, job_id: str, kind: str) -> HttpResponseBas
 async def _submit(request: HttpRequest, key: ApiKey) -> HttpResponseBase:
     try:
         # In a thread: this parses up to 200 MB of form data and writes them to disk.
-        file, preset, excerpt = await sync_to_async(_form_of, thread_sensitive=False)(request)
+        form = await sync_to_async(_form_of, thread_sensitive=False)(request)
     except _UNREADABLE:
-        file, preset, excerpt = None, "", ""
-    if file is None:
+        form = _Form()
+    if form.file is None:
         return errors.audio_required()
-    if excerpt.lower() not in _BOOLEANS:
+    if form.excerpt.lower() not in _BOOLEANS:
         return errors.error_response(errors.NO_EXCERPT, "excerpt must be true or false")
     idempotency_key = request.headers.get(idempotency.HEADER, "")
     if len(idempotency_key) > idempotency.KEY_LIMIT:
         text = f"{idempotency.HEADER} takes at most {idempotency.KEY_LIMIT} characters"
         return errors.error_response(errors.BAD_KEY, text)
     job_id = idempotency.job_id(key, idempotency_key)
-    submit = partial(
-        actions.asubmit,
-        file,
-        owner=key.user,
-        api_key=key,
-        job_id=job_id,
-        preset=preset,
-        excerpt=_BOOLEANS[excerpt.lower()],
-        origin=limits.origin_of(request),
-    )
     with translation.override("en"):
         try:
+            chosen = options.parsed(form.max_attenuation_db, form.loudness_lufs)
+            submit = partial(
+                actions.asubmit,
+                form.file,
+                owner=key.user,
+                api_key=key,
+                job_id=job_id,
+                preset=form.preset,
+                excerpt=_BOOLEANS[form.excerpt.lower()],
+                **chosen.columns(),
+                origin=limits.origin_of(request),
+            )
             job = await once(viewer_of_key(key), job_id, submit)
         except UploadRejected as error:
-            return errors.rejected(error, file.size or 0)
-    if job_id is not None and not idempotency.same_file(job, file):
+            return errors.rejected(error, form.file.size or 0)
+    if job_id is not None and not idempotency.same_file(job, form.file):
         text = f"{idempotency.HEADER} was used for another file"
+        return errors.error_response(errors.KEY_REUSED, text)
+    if job_id is not None and options.of(job) != chosen:
+        text = f"{idempotency.HEADER} was used with other options"
         return errors.error_response(errors.KEY_REUSED, text)
     return _submitted(job)
 
@@ -143,12 +149,26 @@ def _submitted(job: Job) -> HttpResponse:
     return HttpResponse(to_json(body), content_type="application/json")
 
 
-def _form_of(request: HttpRequest) -> tuple[UploadedFile[bytes] | None, str, str]:
-    """The file, and two extensions of the contract: the name of the preset, and whether to denoise
-    an excerpt only."""
+class _Form(NamedTuple):
+    """The contract's file, and our extensions: the name of the preset, whether to denoise an
+    excerpt only, and options."""
+
+    file: UploadedFile[bytes] | None = None
+    preset: str = ""
+    excerpt: str = ""
+    max_attenuation_db: str = ""
+    loudness_lufs: str = ""
+
+
+def _form_of(request: HttpRequest) -> _Form:
     found = request.FILES.get("audio")
-    file = found if isinstance(found, UploadedFile) else None
-    return file, request.POST.get("preset", ""), request.POST.get("excerpt", "")
+    return _Form(
+        file=found if isinstance(found, UploadedFile) else None,
+        preset=request.POST.get("preset", ""),
+        excerpt=request.POST.get("excerpt", ""),
+        max_attenuation_db=request.POST.get(options.STRENGTH, ""),
+        loudness_lufs=request.POST.get(options.LOUDNESS, ""),
+    )
 
 
 async def _list(request: HttpRequest, key: ApiKey) -> HttpResponseBase:

@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage
 from django.utils.functional import Promise
 
 from denoise_relay.conf import RelaySettings
+from denoise_relay.engine import Segment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +78,10 @@ class Run(Protocol):
     def report(self, pct: float, message: str) -> None:
         """Tell how far the work is. Cheap, never blocks, may be called at any rate: the
         journal writer keeps the latest. A falling `pct` is shown as the highest so far."""
+
+    def preview(self, segment: Segment) -> None:
+        """Show some seconds of the clean recording to people, while the rest is being made. In
+        order, from number 0. Cheap, never blocks; a segment may be lost. Not needed."""
 
     async def submitting(self) -> int:
         """Commit the intent to submit, as a new attempt, and return its number (1, 2…).

@@ -12,6 +12,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.comparison.variants import Variant, offered, variant_of
 from denoise_relay.exceptions import RecordingDeleted
 from denoise_relay.jobs import actions
+from denoise_relay.jobs.options import Options
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Comparison, ComparisonItem, Job
 from denoise_relay.runtime.database import write_transaction
@@ -57,14 +58,16 @@ class Choice:
 def recordings_of(viewer: Viewer, selected: Iterable[Job]) -> list[Recording]:
     """The recordings of the selected jobs, as far as the viewer may see them.
 
-    Left out are jobs that are not done, and recordings longer than `LONGEST_SECONDS`.
+    Left out are jobs that are not done, and recordings longer than `LONGEST_SECONDS`; and of their
+    runs, those with options, because one would hear the options and not the variant.
     """
     found: dict[str, Recording] = {}
     for job in selected:
         short = (job.duration_seconds or 0.0) <= LONGEST_SECONDS
         if job.status == Status.DONE and short and access.allowed(viewer, job):
             found.setdefault(job.original.name or "", Recording(job))
-    runs = Job.objects.filter(original__in=list(found)).select_related("owner", "api_key")
+    plain = Job.objects.filter(max_attenuation_db=None, loudness_lufs=None)
+    runs = plain.filter(original__in=list(found)).select_related("owner", "api_key")
     for job in runs.order_by("-created_at", "-id"):
         if access.allowed(viewer, job):
             found[job.original.name or ""].runs.append(job)
@@ -149,6 +152,7 @@ def _can_have(viewer: Viewer, recording: Recording, variant: Variant) -> bool:
 
 def _run_or_queue(recording: Recording, variant: Variant) -> Job | None:
     try:
-        return recording.run(variant) or actions.retry(recording.selected, preset=variant.preset)
+        run = recording.run(variant)
+        return run or actions.retry(recording.selected, variant.preset, changed=Options())
     except (IntegrityError, RecordingDeleted):  # deleted in the meantime
         return None

@@ -25,7 +25,7 @@ from denoise_relay.comparison.permissions import get_comparison, may
 from denoise_relay.comparison.results import results_of
 from denoise_relay.comparison.trials import Trial
 from denoise_relay.comparison.votes import Progress
-from denoise_relay.media.views import blind_response
+from denoise_relay.media.responses import blind_response
 from denoise_relay.models import Answer, Comparison, Method
 
 #: Longest time to an answer that is kept: a page left open over night says nothing.

@@ -14,16 +14,17 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.events import Fact, Stage
-from denoise_relay.jobs import excerpts, limits, validation
+from denoise_relay.jobs import excerpts, limits, options, validation
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.limits import Origin
+from denoise_relay.jobs.options import Options
 from denoise_relay.jobs.retries import adenoise_whole, aretry, denoise_whole, retry
 from denoise_relay.jobs.validation import ValidatedFile
 from denoise_relay.journal import outbox
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
-from denoise_relay.models import ApiKey, Job, current_jobs
+from denoise_relay.models import ApiKey, Job, Segment, current_jobs
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
@@ -50,6 +51,8 @@ async def asubmit(
     name: str | None = None,
     preset: str = "",
     excerpt: bool = False,
+    max_attenuation_db: float | None = None,
+    loudness_lufs: float | None = None,
     visitor: str = "",
     api_key: ApiKey | None = None,
     job_id: UUID | None = None,
@@ -60,15 +63,25 @@ async def asubmit(
     `file` is any Django `File` of known size; `name` is shown instead of the file's own.
     `preset` is the name of one of the backend's presets; "" is the default (`PRESET`). With
     `excerpt` the job is for the 30 seconds with most speech, if the recording is much longer;
-    `denoise_whole` then submits all of it.
-    Raises `UploadRejected` with a message for the person if the file cannot be processed or
-    there is no such preset, and `IntegrityError` if there is a job with this `job_id`. `origin` is
-    for requests from outside: raises `UploadDeferred` when a limit is reached (`jobs.limits`). If
-    cancelled, the job may exist.
+    `denoise_whole` then submits all of it. `max_attenuation_db` is the strength: by how much noise
+    is lowered at the most, 3 to 100 dB, where None and 100 remove all; `loudness_lufs` brings the
+    result to that loudness, -31 to -9 LUFS (`jobs.options`).
+    Raises `UploadRejected` with a message for the person if the file cannot be processed, there is
+    no such preset or an option cannot be had, and `IntegrityError` if there is a job with this
+    `job_id`. `origin` is for requests from outside: raises `UploadDeferred` when a limit is reached
+    (`jobs.limits`). If cancelled, the job may exist.
     """
     chosen = validation.validated_preset(preset)
-    job = Job(id=job_id or uuid4(), owner=cast(Any, owner), visitor=visitor, api_key=api_key)
-    job.preset = chosen
+    wanted = Options(max_attenuation_db=max_attenuation_db, loudness_lufs=loudness_lufs)
+    columns = options.validated(wanted).columns()
+    job = Job(
+        id=job_id or uuid4(),
+        owner=cast(Any, owner),
+        visitor=visitor,
+        api_key=api_key,
+        preset=chosen,
+        **columns,
+    )
     if origin is not None:
         await limits.acheck(job, origin)
     validated = await validation.validate(file, name)
@@ -85,9 +98,19 @@ def submit(
     name: str | None = None,
     preset: str = "",
     excerpt: bool = False,
+    max_attenuation_db: float | None = None,
+    loudness_lufs: float | None = None,
 ) -> Job:
     """`asubmit` for synchronous code."""
-    return async_to_sync(asubmit)(file, owner=owner, name=name, preset=preset, excerpt=excerpt)
+    return async_to_sync(asubmit)(
+        file,
+        owner=owner,
+        name=name,
+        preset=preset,
+        excerpt=excerpt,
+        max_attenuation_db=max_attenuation_db,
+        loudness_lufs=loudness_lufs,
+    )
 
 
 def _store(
@@ -154,6 +177,7 @@ def cancel(job: Job) -> bool:
         events = [o.event for o in append_entries([entry]) if o.event]
         # Now, because the same transaction may go on to delete it.
         locked.refresh_from_db(using=alias)
+        Segment.objects.using(alias).filter(job=locked.pk).delete()
         postgres.notify_work(alias)
         transaction.on_commit(lambda: publisher.publish_soon(events), using=alias, robust=True)
         transaction.on_commit(partial(_tell_receivers, locked), using=alias, robust=True)

@@ -17,8 +17,8 @@ from django.db import connections, transaction
 from django.db.models import Q, QuerySet
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.jobs import actions, retention
-from denoise_relay.models import Event, Job, Part
+from denoise_relay.jobs import actions, dependants, retention
+from denoise_relay.models import Job, Part
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.database import write_transaction
 
@@ -71,9 +71,8 @@ def _delete(alias: str, which: Q) -> int:
             actions.cancel(job)
     parts = Part.objects.using(alias).filter(job__in=pks).exclude(result="")
     files = {name for job in jobs for column in retention.FILES if (name := _name(job, column))}
-    files |= set(parts.values_list("result", flat=True))
-    # Events first, in a query of their own: a cascade would fetch them all.
-    Event.objects.using(alias).filter(job__in=pks).delete()
+    files |= set(parts.values_list("result", flat=True)) | dependants.derived_files(alias, pks)
+    dependants.delete_rows(alias, pks)
     Job.objects.using(alias).filter(pk__in=pks).delete()
     transaction.on_commit(partial(_discard, alias, files), using=alias, robust=True)
     for job in jobs:

@@ -20,8 +20,9 @@ from django.db import connections, router
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from denoise_relay.jobs import dependants
 from denoise_relay.lifecycle import TERMINAL
-from denoise_relay.models import Event, Job, Part, media_storage
+from denoise_relay.models import Job, Part, media_storage
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.database import write_transaction
 
@@ -66,8 +67,7 @@ def prune_jobs(tally: Tally, *, days: int, dry_run: bool, progress: Progress) ->
             files, shared = _files(alias, batch)
             if not dry_run:
                 pks = [job.pk for job in batch]
-                # Events first, in a query of their own: a cascade would fetch them all.
-                Event.objects.using(alias).filter(job__in=pks).delete()
+                dependants.delete_rows(alias, pks)
                 Job.objects.using(alias).filter(pk__in=pks).delete()
         last = (batch[-1].created_at, batch[-1].pk)
         tally["jobs"] += len(batch)
@@ -78,7 +78,7 @@ def prune_jobs(tally: Tally, *, days: int, dry_run: bool, progress: Progress) ->
 
 
 def prune_orphans(tally: Tally, *, dry_run: bool, progress: Progress) -> bool:
-    """Delete files under `denoise/` that no job names and that are older than `ORPHAN_AGE`.
+    """Delete files under `denoise/` that no row names and that are older than `ORPHAN_AGE`.
 
     A process leaves such files if it dies between storing a file and committing its row.
     Returns False if the storage cannot list its files or tell their age. May be repeated.
@@ -140,15 +140,16 @@ def _files(alias: str, batch: Iterable[Job]) -> tuple[list[str], set[str]]:
     names = {name for job in batch for column in FILES if (name := getattr(job, column).name)}
     # A retry uses the original of its job, which may have been deleted long ago, and the job of a
     # whole recording that of the excerpt's `whole`.
-    others = Job.objects.using(alias).exclude(pk__in=[job.pk for job in batch])
+    pks = [job.pk for job in batch]
+    others = Job.objects.using(alias).exclude(pk__in=pks)
     shared = named_files(others, names) & names
-    return sorted(names - shared), shared
+    return sorted((names - shared) | dependants.derived_files(alias, pks)), shared
 
 
 def _unnamed(listed: dict[str, UUID]) -> list[str]:
-    """Those of the listed files that no job names."""
+    """Those of the listed files that no row names."""
     alias = router.db_for_write(Job)
-    named: set[str] = set()
+    named = dependants.derived_files(alias, set(listed.values()))
     # First by the job's id in the name, with an index. Orphans and files of retries are left.
     own = Job.objects.using(alias).filter(pk__in=set(listed.values()))
     for row in own.values_list(*FILES):

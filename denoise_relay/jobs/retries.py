@@ -11,14 +11,15 @@ from django.db import IntegrityError
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import NotEnded, RecordingDeleted
 from denoise_relay.formats import VIDEO, extension_of
-from denoise_relay.jobs import validation
+from denoise_relay.jobs import options, validation
 from denoise_relay.jobs.enqueue import enqueue
 from denoise_relay.jobs.limits import Origin
+from denoise_relay.jobs.options import Options
 from denoise_relay.lifecycle import TERMINAL, Status
 from denoise_relay.models import Job, current_jobs
 from denoise_relay.runtime.database import write_transaction
 
-#: What a retry takes from its job, besides the files and the preset.
+#: What a retry takes from its job, besides the files, the preset and the options.
 _OWNERSHIP = ("owner", "visitor", "api_key")
 _COPIED = (
     *_OWNERSHIP,
@@ -33,37 +34,54 @@ _COPIED = (
 
 
 def retry(
-    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+    job: Job,
+    preset: str = "",
+    *,
+    changed: Options | None = None,
+    job_id: UUID | None = None,
+    origin: Origin | None = None,
 ) -> Job:
     """Submit the same stored file again, as a new job of the same owner.
 
-    `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it. Raises
-    `NotEnded` while the job is active, `RecordingDeleted` if the storage has no such file,
-    `UploadRejected` if there is no such preset, and `IntegrityError` if the job was deleted in
-    the meantime or there is a job with this `job_id`. `origin` is as in `asubmit`.
+    `preset` is as in `asubmit`, but "" is the job's own, as long as the backend offers it; so are
+    the options, unless there are others in `changed`. Raises `NotEnded` while the job is active,
+    `RecordingDeleted` if the storage has no such file, `UploadRejected` if there is no such preset
+    or options cannot be had, and `IntegrityError` if the job was deleted in the meantime or there
+    is a job with this `job_id`. `origin` is as in `asubmit`.
     """
     require_repeatable(job)
-    return _retry(job, preset, job_id, origin)
+    return _retry(job, preset, changed, job_id, origin)
 
 
 async def aretry(
-    job: Job, preset: str = "", *, job_id: UUID | None = None, origin: Origin | None = None
+    job: Job,
+    preset: str = "",
+    *,
+    changed: Options | None = None,
+    job_id: UUID | None = None,
+    origin: Origin | None = None,
 ) -> Job:
     """`retry` for async code."""
     await arequire_repeatable(job)
-    return await sync_to_async(_retry)(job, preset, job_id, origin)
+    return await sync_to_async(_retry)(job, preset, changed, job_id, origin)
 
 
-def _retry(job: Job, preset: str, job_id: UUID | None, origin: Origin | None) -> Job:
+def _retry(
+    job: Job, preset: str, changed: Options | None, job_id: UUID | None, origin: Origin | None
+) -> Job:
     chosen = validation.validated_preset(preset or _kept_preset(job))
-    return enqueue(repetition(job, job_id, preset=chosen), origin)
+    return enqueue(repetition(job, job_id, changed, preset=chosen), origin)
 
 
-def repetition(job: Job, job_id: UUID | None, **more: Any) -> Job:
-    """A new job of the same files and owner, not inserted yet; `more` are further columns."""
+def repetition(job: Job, job_id: UUID | None, changed: Options | None, **more: Any) -> Job:
+    """A new job of the same files and owner, not inserted yet; `more` are further columns.
+
+    Raises `UploadRejected` if the options in `changed` cannot be had.
+    """
     copied = {name: getattr(job, name) for name in _COPIED}
     files = {"original": job.original.name, "whole": job.whole.name}
-    return Job(id=job_id or uuid4(), retry_of=job, **files, **copied, **more)
+    kept = options.kept(job, changed).columns()
+    return Job(id=job_id or uuid4(), retry_of=job, **files, **copied, **kept, **more)
 
 
 def require_repeatable(job: Job) -> None:
@@ -97,17 +115,20 @@ def require_recording(job: Job) -> None:
         raise RecordingDeleted
 
 
-def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
-    """Submit the whole recording of an excerpt, as a new job of the same owner and preset.
+def denoise_whole(job: Job, *, changed: Options | None = None, origin: Origin | None = None) -> Job:
+    """Submit the whole recording of an excerpt, as a new job of the same owner and preset, with the
+    same options or those in `changed`.
 
     If there is such a job already that has not failed, or a retry of one, it is returned. Raises
-    `ValueError` if the job is for no excerpt, `IntegrityError` if it was deleted in the meantime,
-    and `FileNotFoundError` if the recording was. `origin` is as in `asubmit`.
+    `UploadRejected` if options cannot be had, `ValueError` if the job is for no excerpt,
+    `IntegrityError` if it was deleted in the meantime, and `FileNotFoundError` if the recording
+    was. `origin` is as in `asubmit`.
     """
     whole = job.whole.name
     if not whole:
         raise ValueError("this job is for no excerpt")
     preset = validation.validated_preset(_kept_preset(job))
+    kept = options.kept(job, changed).columns()
     size_bytes = job.whole.size
     with write_transaction() as alias:
         # All that could make the same job are locked, retries of the excerpt too, so that of two
@@ -130,14 +151,17 @@ def denoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
                 duration_seconds=job.whole_duration_seconds,
                 is_video=extension_of(job.whole_name) in VIDEO,
                 **{name: getattr(job, name) for name in _OWNERSHIP},
+                **kept,
             ),
             origin,
         )
 
 
-async def adenoise_whole(job: Job, *, origin: Origin | None = None) -> Job:
+async def adenoise_whole(
+    job: Job, *, changed: Options | None = None, origin: Origin | None = None
+) -> Job:
     """`denoise_whole` for async code."""
-    return await sync_to_async(denoise_whole)(job, origin=origin)
+    return await sync_to_async(denoise_whole)(job, changed=changed, origin=origin)
 
 
 def _kept_preset(job: Job) -> str:

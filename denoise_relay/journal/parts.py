@@ -17,7 +17,7 @@ def planned(lease: Lease, spans: Sequence[tuple[int, int]]) -> list[Part]:
     May be repeated. Raises `LeaseLost` if the job is no longer ours.
     """
     with write_transaction() as alias:
-        _fence(alias, lease)
+        fence(alias, lease)
         parts = Part.objects.using(alias).filter(job=lease.job).order_by("index")
         if not parts.exists():
             Part.objects.using(alias).bulk_create(
@@ -30,11 +30,12 @@ def planned(lease: Lease, spans: Sequence[tuple[int, int]]) -> list[Part]:
 def update(lease: Lease, part: Part, **changes: Any) -> None:
     """Change columns of a part. May be repeated. Raises `LeaseLost` if the job is not ours."""
     with write_transaction() as alias:
-        _fence(alias, lease)
+        fence(alias, lease)
         Part.objects.using(alias).filter(pk=part.pk).update(**changes)
 
 
-def _fence(alias: str, lease: Lease) -> None:
+def fence(alias: str, lease: Lease) -> None:
+    """Raise `LeaseLost` unless the job is ours, and keep it so until the transaction's end."""
     ours = Job.objects.using(alias).filter(pk=lease.job, epoch=lease.epoch, finished_at=None)
     # Locked until the commit, so that no cancel and no other runner comes in between.
     if not ours.select_for_update().exists():

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.core.files import File
@@ -53,6 +54,8 @@ class Task:
 
 #: Where the result of (source, job) goes.
 Target = Callable[[Path, Job], Path]
+#: `actions.asubmit`, perhaps with choices.
+Submit = Callable[["File[bytes]"], Coroutine[Any, Any, Job]]
 
 
 async def run(
@@ -60,18 +63,15 @@ async def run(
     target: Target,
     settings: RelaySettings,
     progress_bar: ProgressBar,
-    *,
-    preset: str = "",
-    excerpt: bool = False,
+    submit: Submit = actions.asubmit,
 ) -> list[Task]:
-    """Run all files to their ends; `preset` and `excerpt` are as in `actions.asubmit`. When
-    cancelled, cancels the jobs that have not ended."""
+    """Run all files to their ends. When cancelled, cancels the jobs that have not ended."""
     enlarge_default_executor()
     tasks = [Task(source=source) for source in sources]
     async with _worker(settings):
         try:
             for task in tasks:
-                await _submit(task, preset, excerpt)
+                await _submit(task, submit)
             await _follow(tasks, target, progress_bar)
         except asyncio.CancelledError:
             await _cancel(tasks)
@@ -93,14 +93,11 @@ async def _worker(settings: RelaySettings) -> AsyncIterator[None]:
         await supervisor.stop()
 
 
-async def _submit(task: Task, preset: str, excerpt: bool) -> None:
+async def _submit(task: Task, submit: Submit) -> None:
     try:
         with task.source.open("rb") as content:
             submission = asyncio.create_task(
-                actions.asubmit(
-                    File(content, name=task.source.name), preset=preset, excerpt=excerpt
-                ),
-                name="denoise-submit",
+                submit(File(content, name=task.source.name)), name="denoise-submit"
             )
             try:
                 job = await asyncio.shield(submission)

@@ -57,6 +57,11 @@ ENGINE_SECONDS = _histogram(
     "Time that the local engine took for one recording.",
     (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000),
 )
+ANALYSIS_SECONDS = _histogram(
+    "analysis_seconds",
+    "Time that the analysis of one result took, for the player.",
+    (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000),
+)
 RESULT_WARNINGS = _counter(
     "result_warnings", "What was found in results of this process, by its code.", "code"
 )

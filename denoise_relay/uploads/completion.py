@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError
@@ -14,6 +16,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.exceptions import RelayError, UploadDeferred, UploadRejected
 from denoise_relay.jobs import actions
 from denoise_relay.jobs.limits import Origin
+from denoise_relay.jobs.options import Options
 from denoise_relay.models import Job
 from denoise_relay.uploads import spool, tus
 from denoise_relay.uploads.spool import ResumableUpload, UploadLocked
@@ -40,11 +43,12 @@ async def complete(
     preset: str = "",
     *,
     excerpt: bool = False,
+    options: Options | None = None,
     origin: Origin | None = None,
 ) -> Job:
     """Return the job of an upload of this viewer, created now or by an earlier request. So a
-    client that lost the answer may ask again. `preset`, `excerpt` and `origin` are for a job that
-    is created now (`actions.asubmit`).
+    client that lost the answer may ask again. `preset`, `excerpt`, `options` and `origin` are for a
+    job that is created now (`actions.asubmit`).
 
     Raises `UploadRejected` after deleting the upload, and `CompletionError`: 404 unknown upload,
     409 parts are missing, 423 another request is completing it, 503 the server is busy,
@@ -62,13 +66,15 @@ async def complete(
     if job is None:
         if not upload.complete:
             raise CompletionError(409, "incomplete", _("Parts of this file are missing."))
-        job = await _submit(viewer, upload, preset, excerpt, origin)
+        columns = (options or Options()).columns()
+        submit = partial(actions.asubmit, preset=preset, excerpt=excerpt, **columns, origin=origin)
+        job = await _submit(viewer, upload, submit)
     await sync_to_async(spool.discard, thread_sensitive=False)(upload)
     return job
 
 
 async def _submit(
-    viewer: Viewer, upload: ResumableUpload, preset: str, excerpt: bool, origin: Origin | None
+    viewer: Viewer, upload: ResumableUpload, submit: Callable[..., Awaitable[Job]]
 ) -> Job:
     with contextlib.ExitStack() as stack:
         try:
@@ -78,15 +84,7 @@ async def _submit(
             owner = viewer.logged_in_user
             visitor = "" if owner else viewer.visitor
             job_id = spool.job_id(upload.id)
-            return await actions.asubmit(
-                file,
-                owner=owner,
-                visitor=visitor,
-                job_id=job_id,
-                preset=preset,
-                excerpt=excerpt,
-                origin=origin,
-            )
+            return await submit(file, owner=owner, visitor=visitor, job_id=job_id)
         except UploadDeferred as error:
             raise CompletionError(
                 error.status, error.code, str(error), error.retry_seconds

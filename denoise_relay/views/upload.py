@@ -6,12 +6,10 @@ site's own base template may use `request.user` or anything else that queries th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -35,10 +33,8 @@ from denoise_relay.jobs.limits import Origin
 from denoise_relay.models import Job
 from denoise_relay.uploads import completion
 from denoise_relay.uploads.completion import CompletionError
+from denoise_relay.views import upload_form
 
-FIELD = "audio"
-PRESET_FIELD = "preset"
-EXCERPT_FIELD = "excerpt"
 #: Jobs on one page of the list; a shared socket may watch MAX_WATCHES of them.
 PAGE_SIZE = 20
 
@@ -79,8 +75,8 @@ class FormResult:
 async def upload(request: HttpRequest) -> HttpResponse:
     """GET: the form and the viewer's jobs. POST: files in `audio`, or `sample=1`, or
     `upload=<id>` of a complete resumable upload (`uploads.tus`), each with `preset` if one was
-    chosen, and with `excerpt=1` to try 30 seconds first. With `form_token`, the same form sent
-    again gets the same answer (`jobs.form_tokens`).
+    chosen, `excerpt=1` to try 30 seconds first, and options (`jobs.options`). With `form_token`,
+    the same form sent again gets the same answer (`jobs.form_tokens`).
 
     A form gets 302 (to the job, or to this page for several jobs) or 400 with the page;
     `Accept: application/json` gets 201 `{"job", "url", …}` or 400 `{"errors": […]}`. Where the
@@ -91,10 +87,10 @@ async def upload(request: HttpRequest) -> HttpResponse:
         viewer = await access.with_visitor(request, viewer)
     if request.method != "POST":
         return await _upload_page(request, viewer)
-    fields = await sync_to_async(_fields, thread_sensitive=False)(request)
+    fields = await sync_to_async(upload_form.fields_of, thread_sensitive=False)(request)
     if fields.upload_id:
         return await _complete(viewer, fields, limits.origin_of(request))
-    files = await sync_to_async(_files, thread_sensitive=False)(request)
+    files = await sync_to_async(upload_form.files_of, thread_sensitive=False)(request)
     if files:
         viewer = await access.with_visitor(request, viewer)
     result = await _receive(files, viewer, fields, limits.origin_of(request))
@@ -107,31 +103,16 @@ async def upload(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse(target[0], args=target[1]))
 
 
-class Fields(NamedTuple):
-    """What a form says besides its files."""
-
-    #: Of a resumable upload; "" if there is none.
-    upload_id: str
-    preset: str
-    excerpt: bool
-    form_token: str
-
-
-def _fields(request: HttpRequest) -> Fields:
-    form = request.POST
-    return Fields(
-        upload_id=form.get("upload", ""),
-        preset=form.get(PRESET_FIELD, ""),
-        excerpt=bool(form.get(EXCERPT_FIELD)),
-        form_token=form.get(form_tokens.FIELD, ""),
-    )
-
-
-async def _complete(viewer: Viewer, fields: Fields, origin: Origin) -> HttpResponse:
+async def _complete(viewer: Viewer, fields: upload_form.Fields, origin: Origin) -> HttpResponse:
     """Only scripts make resumable uploads, so the answer is always JSON."""
     try:
         job = await completion.complete(
-            viewer, fields.upload_id, fields.preset, excerpt=fields.excerpt, origin=origin
+            viewer,
+            fields.upload_id,
+            fields.preset,
+            excerpt=fields.excerpt,
+            options=fields.options(),
+            origin=origin,
         )
         return _result_json(FormResult(jobs=[job]))
     except UploadRejected as error:
@@ -141,16 +122,21 @@ async def _complete(viewer: Viewer, fields: Fields, origin: Origin) -> HttpRespo
 
 
 async def _receive(
-    files: Sequence[File[bytes]], viewer: Viewer, fields: Fields, origin: Origin
+    files: Sequence[File[bytes]], viewer: Viewer, fields: upload_form.Fields, origin: Origin
 ) -> FormResult:
     result = FormResult()
     if not files:
         message = _("Choose a recording first.")
         result.rejections.append(Rejection(name="", code="required", message=message))
         return result
+    try:
+        options = fields.options()
+    except UploadRejected as error:
+        result.rejections.append(Rejection.of(error))
+        return result
     owner = viewer.logged_in_user
     visitor = "" if owner else viewer.visitor
-    ids = await sync_to_async(_job_ids, thread_sensitive=False)(files, viewer, fields)
+    ids = await sync_to_async(upload_form.job_ids, thread_sensitive=False)(files, viewer, fields)
     for file, job_id in zip(files, ids, strict=True):
         submit = partial(
             actions.asubmit,
@@ -160,6 +146,7 @@ async def _receive(
             job_id=job_id,
             preset=fields.preset,
             excerpt=fields.excerpt,
+            **options.columns(),
             origin=origin,
         )
         try:
@@ -168,27 +155,6 @@ async def _receive(
             name = validation.display_name(file.name or "")
             result.rejections.append(Rejection.of(error, name))
     return result
-
-
-def _job_ids(files: Sequence[File[bytes]], viewer: Viewer, fields: Fields) -> list[UUID | None]:
-    if not fields.form_token:
-        return [None] * len(files)
-    choices = (fields.preset, str(fields.excerpt))
-    # Not by their places in the form: one that was refused may be left out the next time.
-    seen: Counter[str] = Counter()
-    ids = []
-    for content in map(form_tokens.fingerprint, files):
-        made_from = ("upload", content, str(seen[content]), *choices)
-        ids.append(form_tokens.job_id(viewer, fields.form_token, *made_from))
-        seen[content] += 1
-    return ids
-
-
-def _files(request: HttpRequest) -> Sequence[File[bytes]]:
-    """The uploaded files. Parses the body, unless a middleware has done it, which takes time."""
-    if request.POST.get("sample"):
-        return [validation.sample()]
-    return request.FILES.getlist(FIELD)
 
 
 def _result_json(result: FormResult) -> HttpResponse:
@@ -228,13 +194,14 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "pages": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
         "refusals": result.rejections,
         "taken": result.jobs,
-        "field": FIELD,
+        "field": upload_form.FIELD,
         "form_token": form_tokens.new(),
-        "preset_field": PRESET_FIELD,
-        "excerpt_field": EXCERPT_FIELD if excerpts.available() else "",
+        "preset_field": upload_form.PRESET_FIELD,
+        "excerpt_field": upload_form.EXCERPT_FIELD if excerpts.available() else "",
         "presets": presets.choices(),
+        "option_fields": upload_form.option_fields(request),
         # After a refusal, the page shows what was chosen.
-        "preset": request.POST.get(PRESET_FIELD) or presets.default_name(),
+        "preset": request.POST.get(upload_form.PRESET_FIELD) or presets.default_name(),
         "extensions": sorted(AUDIO) + sorted(VIDEO),
         "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in VIDEO)),

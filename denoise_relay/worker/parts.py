@@ -216,6 +216,9 @@ class _PartRun:
     def report(self, pct: float, message: str) -> None:
         self._parted._progress(self._part, pct, message)
 
+    def preview(self, segment: engine.Segment) -> None:
+        """Not shown: parts are made side by side, and overlap."""
+
     async def submitting(self) -> int:
         attempt = self._part.attempt + 1
         now = timezone.now()

@@ -15,7 +15,7 @@ from django.db import connections
 from denoise_relay.conf import RelaySettings
 from denoise_relay.jobs import retention
 from denoise_relay.jobs.retention import Tally
-from denoise_relay.journal import schedule
+from denoise_relay.journal import schedule, segments
 from denoise_relay.models import media_storage
 from denoise_relay.runtime import database, logs
 from denoise_relay.worker import workspace
@@ -74,6 +74,7 @@ class Pruner:
                 days = self._settings.RETENTION_DAYS
                 retention.prune_jobs(tally, days=days, dry_run=False, progress=self._progress)
             else:
+                segments.discard_left_behind()
                 workspace.delete_abandoned(self._settings)
                 # A remote storage is asked once for each recording, and may bill it: there,
                 # `denoise_prune` does it when somebody wants it.

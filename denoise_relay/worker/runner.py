@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from denoise_relay import engine
 from denoise_relay.backends import presets
 from denoise_relay.backends.base import Assignment, Backend, Result
 from denoise_relay.conf import RelaySettings
-from denoise_relay.events import Event, Fact, Stage, clean_text
+from denoise_relay.events import Fact, Stage, clean_text
 from denoise_relay.exceptions import JobFailed, LeaseLost, ServiceFailed, ServiceForgot
-from denoise_relay.journal import leases, read
+from denoise_relay.journal import leases, segments
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
 from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database, logs, metrics
-from denoise_relay.runtime.background import spawn
 from denoise_relay.worker import parts, workspace
+from denoise_relay.worker.analysis import Analysis, Analyst
+from denoise_relay.worker.conclusion import CONCLUDE_SECONDS, conclude
 from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.parts import PartedJob
+from denoise_relay.worker.previews import PreviewWriter
 from denoise_relay.worker.results import ResultStore
 from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
 DETAIL_LIMIT = 4000
-#: How long a cancelled runner still waits until its job's end is committed.
-CONCLUDE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Done:
+    """What the work on a job has come to."""
+
+    #: The column of the job that says where the result is.
+    where: dict[str, str]
+    #: For people; "" if there is nothing to say.
+    warning: str
+    analysis: Analysis
 
 
 class Runner:
@@ -45,12 +58,14 @@ class Runner:
         backend: Backend,
         writer: JournalWriter,
         verifier: ResultVerifier,
+        analyst: Analyst,
         settings: RelaySettings,
     ) -> None:
         self._lease, self._settings = lease, settings
         self._backend = backend
-        self._verifier = verifier
+        self._verifier, self._analyst = verifier, analyst
         self._writer = writer
+        self._previews = PreviewWriter(lease)
         self._assignment: Assignment | None = None
         self._attempt = 0
         self._upstream_id = ""
@@ -68,6 +83,10 @@ class Runner:
 
     def report(self, pct: float, message: str) -> None:
         self._writer.report(self._lease, Fact(pct=pct, message=message))
+
+    def preview(self, segment: engine.Segment) -> None:
+        if self._settings.PREVIEW:
+            self._previews.add(segment)
 
     async def submitting(self) -> int:
         attempt = self._attempt + 1
@@ -93,10 +112,11 @@ class Runner:
     async def run(self) -> None:
         """Return when the job has ended or its lease is lost. May be cancelled: the supervisor
         then releases the job."""
+        begun = asyncio.get_running_loop().time()
         try:
             job, now = await database.call_with_retry(leases.leased_job, self._lease)
             deadline = Deadline(job, now, self._settings)
-            await self._finish(*await self._work(job, deadline))
+            await self._finish(await self._work(job, deadline), begun)
         except (LeaseLost, Job.DoesNotExist) as error:
             self.lost = True
             metrics.LEASES_LOST.inc()
@@ -114,27 +134,31 @@ class Runner:
             await self._crashed(error)
         finally:
             self._writer.forget(self._lease)
+            await self._previews.stop()
 
-    async def _work(self, job: Job, deadline: Deadline) -> tuple[dict[str, str], str]:
+    async def _work(self, job: Job, deadline: Deadline) -> _Done:
         """Let the backend process the job, and verify and store the file it made, before the
-        deadline.
-
-        Returns the column of the job that says where the result is, and a warning for people.
-        Raises `JobFailed`.
-        """
+        deadline. Raises `JobFailed`."""
         self._attempt, self._upstream_id = job.attempt, job.upstream_id
         if job.upstream_id and job.status == Status.QUEUED:  # see `jobs.fetching`
             await self._write(None, status=Status.PROCESSING)
         offered = self._backend.presets(self._settings)
         preset = presets.preset_to_run(job.preset, offered, self._settings)
         results = ResultStore(self)
-        with workspace.new_folder(self._settings) as folder:
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(workspace.new_folder(self._settings)))
             try:
                 async with asyncio.timeout_at(deadline.at) as timeout:
-                    self._assignment = await workspace.assignment(job, Path(folder), preset)
+                    self._assignment = await workspace.assignment(job, folder, preset)
                     result = await self._done(job)
-                    warning = await self._verified(job, result, deadline)
-                    return await results.store(job, result), warning
+                    source = self._assignment.source
+                    async with self._analyst.analysing(
+                        job, self._lease, source, result.file, folder
+                    ) as analysis:
+                        warning = await self._verified(job, result, deadline)
+                        where = await results.store(job, result)
+                        analysis.keep(stack.pop_all())
+                    return _Done(where=where, warning=warning, analysis=analysis)
             except TimeoutError as error:
                 if not timeout.expired():
                     raise  # the backend's own
@@ -163,14 +187,27 @@ class Runner:
             within=deadline.seconds_left / 2,  # the rest is for storing a result that was paid for
         )
 
-    async def _finish(self, where: dict[str, str], warning: str) -> None:
-        url = where.get("result_url", "")
-        fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=warning)
+    async def _finish(self, done: _Done, begun: float) -> None:
         try:
-            await self._conclude(fact, status=Status.DONE, **where)
+            await done.analysis.wait(asyncio.get_running_loop().time() - begun)
+        except asyncio.CancelledError:
+            # The result has been made, and is not to be made again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CONCLUDE_SECONDS):
+                    await self._end_well(done)
+            raise
+        await self._end_well(done)
+
+    async def _end_well(self, done: _Done) -> None:
+        url = done.where.get("result_url", "")
+        fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=done.warning)
+        try:
+            changes = {"status": Status.DONE, **done.where}
+            await self._conclude(fact, changes, analysing=done.analysis.unfinished)
         except Exception:
             # The end was not written, so no row names the file. (After a cancellation one may.)
-            await asyncio.to_thread(storage.discard, where.get("result", ""))
+            done.analysis.cancel()
+            await asyncio.to_thread(storage.discard, done.where.get("result", ""))
             raise
 
     async def _fail(self, message: str, detail: str, *, fetchable: bool = True) -> None:
@@ -181,43 +218,20 @@ class Runner:
             "fetchable": fetchable and is_fetchable(self._lease.job, self._upstream_id),
         }
         try:
-            await self._conclude(fact, **changes)
+            await self._conclude(fact, changes)
         except LeaseLost:
             return
         self._log("job_failed", "Job %s ended with an error: %s", message)
 
-    async def _conclude(self, fact: Fact, **changes: Any) -> None:
-        """Commit the job's end; its signal is sent by the `SignalSender`.
-
-        A cancellation waits up to `CONCLUDE_SECONDS`, so that finished work is not done again.
-        """
-
-        async def end() -> None:
-            try:
-                await self._write(fact, **changes)
-            except LeaseLost:
-                # A commit whose answer was lost is repeated, and the repetition is fenced off,
-                # because the job has ended.
-                last = await database.call_with_retry(self._end_in_journal, changes)
-                if last is None:
-                    raise
-                await publisher.publish([last])
-            if self._parted:
-                await database.call(parts.discard_results, self._lease.job)
-
-        task = spawn(end(), f"denoise-end-{self._lease.job.hex[:8]}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait({task}, timeout=CONCLUDE_SECONDS)
-            raise
-        finally:
-            task.cancel()
-
-    def _end_in_journal(self, changes: dict[str, Any]) -> Event | None:
-        """The job's last event, if the job ended with these changes under our lease."""
-        ours = leases.leased(self._lease).filter(**changes)
-        return read.latest(self._lease.job) if ours.exists() else None
+    async def _conclude(
+        self, fact: Fact, changes: dict[str, Any], *, analysing: bool = False
+    ) -> None:
+        """Commit the job's end, and delete what is of no use after it. While the result is
+        analysed, segments are."""
+        clean_up = [parts.discard_results] if self._parted else []
+        if not analysing:
+            clean_up.append(segments.discard)
+        await conclude(self._lease, self._writer, fact, changes, *clean_up)
 
     async def _crashed(self, error: BaseException) -> None:
         logs.logger.error(

@@ -11,6 +11,7 @@ from typing import Any
 
 from denoise_relay.backends.base import Assignment
 from denoise_relay.backends.upstream import UpstreamBackend
+from denoise_relay.engine import Segment
 from denoise_relay.exceptions import LeaseLost
 from denoise_relay.testing import Record, ScriptedUpstream
 
@@ -25,6 +26,7 @@ class RecordedRun:
     assignment: Assignment
     reports: list[tuple[float, str]] = field(default_factory=list)
     report_count: int = 0
+    previews: list[Segment] = field(default_factory=list)
     #: What was committed, in order: `submitting 1`, `not taken 1`, `accepted <id>`.
     commits: list[str] = field(default_factory=list)
     #: From now on every write says that the job is somebody else's.
@@ -35,6 +37,11 @@ class RecordedRun:
         self.report_count += 1
         if len(self.reports) < MAX_KEPT:
             self.reports.append((pct, message))
+
+    def preview(self, segment: Segment) -> None:
+        self._fence()
+        if len(self.previews) < MAX_KEPT:
+            self.previews.append(segment)
 
     async def submitting(self) -> int:
         self._fence()

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from django.db import connections
 from denoise_relay import presentation
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadRejected
-from denoise_relay.jobs import validation
+from denoise_relay.jobs import actions, options, validation
 from denoise_relay.management import foreground
-from denoise_relay.management.foreground import Target, Task
+from denoise_relay.management.foreground import Submit, Target, Task
 from denoise_relay.management.progress_bar import ProgressBar
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs
@@ -57,6 +58,18 @@ class Command(BaseCommand):
             action="store_true",
             help="of a long recording, only the 30 seconds with most speech",
         )
+        parser.add_argument(
+            "--strength",
+            default="",
+            metavar="DB",
+            help="lower noise by 3 to 100 dB at the most; default: remove all of it",
+        )
+        parser.add_argument(
+            "--loudness",
+            default="",
+            metavar="LUFS",
+            help="bring the result to a loudness of -31 to -9 LUFS, as -16 for a podcast",
+        )
 
     def handle(
         self,
@@ -65,8 +78,10 @@ class Command(BaseCommand):
         output: Path | None,
         preset: str,
         excerpt: bool,
+        strength: str,
+        loudness: str,
         verbosity: int,
-        **options: Any,
+        **_others: Any,
     ) -> None:
         for path in files:
             if not path.is_file():
@@ -74,14 +89,16 @@ class Command(BaseCommand):
         target = _target(files, output)
         try:
             validation.validated_preset(preset)
+            chosen = options.parsed(strength, loudness).columns()
         except UploadRejected as error:
             raise CommandError(str(error)) from error
+        submit = partial(actions.asubmit, preset=preset, excerpt=excerpt, **chosen)
         level = logs.logger.level
         if verbosity < 2:
             # Log lines would be written across the bars.
             logs.logger.setLevel(logging.WARNING)
         try:
-            tasks = asyncio.run(self._run(files, target, preset, excerpt))
+            tasks = asyncio.run(self._run(files, target, submit))
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
             raise CommandError(
                 "Interrupted; unfinished jobs were canceled.", returncode=INTERRUPTED
@@ -90,9 +107,7 @@ class Command(BaseCommand):
             logs.logger.setLevel(level)
         self._report(tasks)
 
-    async def _run(
-        self, files: Sequence[Path], target: Target, preset: str, excerpt: bool
-    ) -> list[Task]:
+    async def _run(self, files: Sequence[Path], target: Target, submit: Submit) -> list[Task]:
         progress_bar = ProgressBar(self._draw, moves=self.stderr.isatty())
         task = asyncio.current_task()
         if task is not None:
@@ -100,9 +115,7 @@ class Command(BaseCommand):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             settings = relay_settings()
-            return await foreground.run(
-                files, target, settings, progress_bar, preset=preset, excerpt=excerpt
-            )
+            return await foreground.run(files, target, settings, progress_bar, submit)
         finally:
             await asyncio.to_thread(database.close)
             await sync_to_async(connections.close_all)()

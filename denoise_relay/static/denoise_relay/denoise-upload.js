@@ -124,12 +124,12 @@ export class DenoiseUpload extends HTMLElement {
 
   /**
    * What the person has chosen for the files that are added now: a preset, where there are some,
-   * and whether to try 30 seconds first.
+   * whether to try 30 seconds first, and options.
    * @returns {Record<string, string>}
    */
   #chosenFields() {
-    /** @type {NodeListOf<HTMLInputElement>} */
-    const chosen = this.querySelectorAll('[name="preset"]:checked, [name="excerpt"]:checked');
+    /** @type {NodeListOf<HTMLInputElement|HTMLSelectElement>} */
+    const chosen = this.querySelectorAll('[name="preset"]:checked, [name="excerpt"]:checked, select');
     return Object.fromEntries([...chosen].map((input) => [input.name, input.value]));
   }
 

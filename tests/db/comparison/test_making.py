@@ -59,6 +59,16 @@ def test_made_twice_it_waits_for_the_same_jobs(root: Viewer) -> None:
     assert first.items.get().second == second.items.get().second
 
 
+def test_a_result_with_options_is_not_compared(root: Viewer) -> None:
+    softened = done(BEST, max_attenuation_db=6.0)
+
+    item = make(root, softened).items.get()
+
+    for run in (item.first, item.second):
+        assert run is not None
+        assert (run.status, run.retry_of, run.max_attenuation_db) == ("queued", softened, None)
+
+
 def test_a_run_that_failed_is_queued_again(root: Viewer) -> None:
     job = done(BEST)
     failed = make(root, job).items.get().second

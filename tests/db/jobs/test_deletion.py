@@ -18,8 +18,18 @@ from denoise_relay.events import Stage
 from denoise_relay.jobs import actions
 from denoise_relay.journal import leases
 from denoise_relay.lifecycle import Status
-from denoise_relay.models import Event, Job, Part, media_name, media_storage
+from denoise_relay.models import (
+    DerivedFile,
+    Event,
+    Job,
+    Part,
+    Segment,
+    Waveform,
+    media_name,
+    media_storage,
+)
 from denoise_relay.pubsub import publisher
+from tests.db.analyses import add_file, add_segment, analysed_job
 from tests.db.factories import DONE, append, fail, finish, stored_job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
@@ -44,6 +54,21 @@ def test_a_job_goes_with_its_events_and_files(media: Path) -> None:
     assert not Event.objects.exists()
     assert stored(media) == []
     assert not denoise_relay.delete(job)
+
+
+def test_a_job_goes_with_its_analysis(media: Path) -> None:
+    other, job = analysed_job(), analysed_job()
+    add_file(job, "mp3-0.80", b"mp3", "mp3")
+    add_segment(job, 0)
+    kept = {Path(row.file.path) for row in other.derived_files.all()}
+
+    assert denoise_relay.delete(job)
+
+    assert {row.job_id for row in Waveform.objects.all()} == {other.pk}
+    assert {row.job_id for row in DerivedFile.objects.all()} == {other.pk}
+    assert not Segment.objects.exists()
+    recordings = {Path(file.path) for file in (other.original, other.result)}
+    assert {path for path in stored(media) if path.is_file()} == kept | recordings
 
 
 def test_a_running_job_is_canceled_first(media: Path, published: list[Published]) -> None:
@@ -124,7 +149,7 @@ def user(settings: Settings) -> User:
 
 
 def test_the_jobs_of_a_deleted_user_go_with_them(media: Path, user: User) -> None:
-    finish(stored_job(owner=user))
+    analysed_job(owner=user)
     stored_job(owner=user)
     other = stored_job(owner=User.objects.create_user("bob"))
     user.delete()

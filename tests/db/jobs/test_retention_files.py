@@ -8,11 +8,13 @@ import threading
 import pytest
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from denoise_relay.jobs import actions, retention
-from denoise_relay.models import Event, Job
+from denoise_relay.models import Event, Job, Segment, Waveform, media_storage
+from tests.db.analyses import add_segment, analysed_job
 from tests.db.factories import fail, finish, stored_job
 from tests.db.jobs.prune_command import aged, exists, orphan, prune
 from tests.waiting import wait_for
@@ -53,6 +55,35 @@ def test_old_orphans_are_deleted_and_other_files_kept() -> None:
     assert "1 orphaned files" in prune("--days", "30")
     assert exists(old) == [False]
     assert all(exists(young, *others, named.original.name, named.result.name))
+
+
+def test_analysis_goes_with_its_job_and_is_not_read() -> None:
+    kept, old = analysed_job(), aged(analysed_job(), 40)
+    for number in range(20):
+        add_segment(old, number)
+    files = [row.file.name for row in old.derived_files.all()]
+    for name in [row.file.name for row in kept.derived_files.all()]:
+        os.utime(media_storage().path(name), (0, 0))
+
+    with CaptureQueriesContext(connection) as queries:
+        output = prune("--days", "30")
+    assert not [query for query in queries if '"audio"' in query["sql"]]
+
+    assert "Deleted 1 jobs with 2 events and 5 files, 0 orphaned files" in output
+    assert not any(exists(*files))
+    assert Waveform.objects.count() == 2
+    assert not Segment.objects.exists()
+    assert all(exists(*[row.file.name for row in kept.derived_files.all()]))
+
+
+def test_derived_file_without_a_row_is_an_orphan() -> None:
+    job = analysed_job()
+    row = job.derived_files.get(kind="comparison")
+    os.utime(row.file.path, (0, 0))
+    row.delete()
+
+    assert "1 orphaned files" in prune()
+    assert exists(row.file.name) == [False]
 
 
 class Stubborn(FileSystemStorage):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import AsyncClient
 
-from denoise_relay.media import views as media_views
+from denoise_relay.media import responses
 from denoise_relay.models import Job
 from tests.db.media.recordings import CONTENT, SIZE, audio
 from tests.db.requests import Response, fetch
@@ -63,8 +63,8 @@ def test_if_range_continues_the_same_file_only(job: Job, client: AsyncClient) ->
 def test_open_range_of_a_large_file_comes_in_parts_unless_saved(
     job: Job, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_views, "PARTS_FROM_BYTES", 500)
-    monkeypatch.setattr(media_views, "PART_BYTES", 300)
+    monkeypatch.setattr(responses, "PARTS_FROM_BYTES", 500)
+    monkeypatch.setattr(responses, "PART_BYTES", 300)
 
     def get(query: str, header: str) -> Response:
         return fetch(f"{audio(job)}{query}", client=client, headers={"range": header})

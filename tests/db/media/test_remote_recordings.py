@@ -14,8 +14,9 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory
 from pytest_django import Settings
 
-from denoise_relay.media import views as media_views
-from denoise_relay.media.views import blind_response, recording_response
+from denoise_relay.media import responses
+from denoise_relay.media.responses import blind_response
+from denoise_relay.media.views import recording_response
 from denoise_relay.models import Job
 from project.content_policy import ContentPolicyMiddleware
 from tests.db.factories import finish, stored_job
@@ -167,7 +168,7 @@ async def test_storage_that_hangs_is_a_503_at_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, blind: bool
 ) -> None:
     _Frozen.thaw.clear()
-    monkeypatch.setattr(media_views, "LOCATE_SECONDS", 0.05)
+    monkeypatch.setattr(responses, "LOCATE_SECONDS", 0.05)
     _use_storage(settings, _Frozen)
     job = Job(file_name="voice.wav", original="voice.wav")
 

@@ -39,6 +39,8 @@ def test_status_while_it_runs(client: Client, mine: dict[str, Any]) -> None:
         "duration_seconds": 1.5,
         "original_url": f"/jobs/{job.pk}/audio/original/",
         "preset": "",
+        "max_attenuation_db": None,
+        "loudness_lufs": None,
         "warning": None,
         "excerpt": None,
     }

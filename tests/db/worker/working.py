@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -19,7 +20,7 @@ from tests.db.factories import make_job
 from tests.db.scripted_backends import Scripted
 from tests.waiting import eventually
 
-QUICK = RelaySettings(EVENTS_PER_SECOND=50, VERIFY_RESULTS=False)
+QUICK = RelaySettings(EVENTS_PER_SECOND=50, VERIFY_RESULTS=False, ANALYSE_RESULTS=False)
 
 
 @contextlib.asynccontextmanager
@@ -71,3 +72,18 @@ async def run_one(behaviour: Callable[[Run], Awaitable[Result]], **settings: Any
         (found,) = await ended(job)
     await database.call(checked_events, job.pk)
     return found
+
+
+async def analysed(job: Job) -> Job:
+    """Wait until the job's result has been analysed, and return it as it is then."""
+
+    async def has_numbers() -> bool:
+        return (await fresh(job)).statistics is not None
+
+    await eventually(has_numbers, within=30)
+    return await fresh(job)
+
+
+def stored(media: Path) -> list[bytes]:
+    """The content of all files in the storage."""
+    return sorted(path.read_bytes() for path in media.rglob("denoise/*/*"))

@@ -1,0 +1,46 @@
+"""What people hear who do not see the page."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.conftest import DoneJob, NewPage
+from tests.browser.screen_reader import read_aloud
+from tests.browser.site_page import SitePage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+PLAYER = "denoise-player[data-enhanced]"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def listener(new_page: NewPage, done_job: DoneJob) -> SitePage:
+    """The page of a job that is done, when both recordings can be played."""
+    page = await new_page(owner_of=done_job)
+    await page.goto(done_job.path)
+    await page.tab.wait_for_function(
+        "() => [...document.querySelectorAll('audio')].every(it => it.readyState >= 2)"
+    )
+    return page
+
+
+async def test_the_controls_of_the_player(listener: SitePage) -> None:
+    phrases = await read_aloud(listener, PLAYER)
+    assert phrases[0].startswith("heading, ")
+    assert "button, Play" in phrases
+    assert "button, Denoised, key shortcuts B, pressed" in phrases
+    slider = next(phrase for phrase in phrases if phrase.startswith("slider, Position, "))
+    assert slider.endswith("current value 0:00 of 0:12")
+
+
+async def test_what_changes_is_said(listener: SitePage) -> None:
+    await listener.button("Denoised").click()
+    await listener.tab.get_by_role("slider").fill("6")
+    await listener.button("Play").click()
+    await expect(listener.button("Pause")).to_be_visible()
+    await listener.button("Pause").click()
+    phrases = await read_aloud(listener, PLAYER)
+    assert "button, Denoised, key shortcuts B, not pressed" in phrases
+    slider = next(phrase for phrase in phrases if phrase.startswith("slider, Position, "))
+    assert slider.endswith("current value 0:06 of 0:12")

@@ -58,6 +58,9 @@ def denoise_job(
         "failed": job.stage == Stage.ERROR,
         "pct": round(job.pct),
         "other_presets": presets.others(job.preset) if variant == "card" else (),
+        # The room for them is there before they are: nothing moves when they are drawn.
+        "waveforms": set(job.waveforms.values_list("side", flat=True)) if variant == "card" else (),
+        "analysed": job.statistics is not None,
         "request": context.get("request"),
     }
 

@@ -71,10 +71,10 @@ async def upstream(session_upstream: SteppedUpstream) -> AsyncIterator[SteppedUp
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def web(
+async def site(
     session_upstream: SteppedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[WebProcess]:
-    """The demo project's site under Daphne, with the embedded worker."""
+) -> AsyncIterator[Site]:
+    """The demo project with the embedded worker, not yet served."""
     with Site(
         tmp_path_factory.mktemp("site"),
         DEBUG="1",  # static files without collectstatic
@@ -85,7 +85,13 @@ async def web(
         # What the scripted upstream returns has nothing to do with what it got.
         DENOISE_RELAY_VERIFY_RESULTS="0",
     ) as site:
-        yield site.serve().wait_until_ready()
+        yield site
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def web(site: Site) -> WebProcess:
+    """The site under Daphne."""
+    return site.serve().wait_until_ready()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

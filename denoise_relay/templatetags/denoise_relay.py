@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 from django import template
 from django.template.context import Context
+from django.utils.translation import gettext as _
 
 from denoise_relay import presentation
 from denoise_relay.backends import presets
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
+from denoise_relay.media import renditions
 from denoise_relay.models import Job
 
 register = template.Library()
@@ -63,6 +65,24 @@ def denoise_job(
         "analysed": job.statistics is not None,
         "request": context.get("request"),
     }
+
+
+@register.simple_tag
+def denoise_formats(job: Job) -> list[dict[str, str]]:
+    """What a job's clean recording can be downloaded as (`_downloads.html`): `name`, `label` and
+    `hint` of each format."""
+    labels = {
+        "flac": ("FLAC", _("Best quality")),
+        "wav": ("WAV", _("Best quality, large, for every editor")),
+        "mp3": ("MP3", _("Small, plays everywhere")),
+        "m4a": ("M4A", _("Small, for phones")),
+        "mp4": (_("Video (MP4)"), _("The video with its clean sound")),
+        "mkv": (_("Video (MKV)"), _("The video with its clean sound")),
+    }
+    return [
+        {"name": name, "label": labels[name][0], "hint": labels[name][1]}
+        for name in renditions.formats(job)
+    ]
 
 
 @register.filter

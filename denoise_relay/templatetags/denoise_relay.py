@@ -14,6 +14,7 @@ from django.template.context import Context
 
 from denoise_relay import presentation
 from denoise_relay.backends import presets
+from denoise_relay.conf import relay_settings
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
@@ -61,8 +62,15 @@ def denoise_job(
         # The room for them is there before they are: nothing moves when they are drawn.
         "waveforms": set(job.waveforms.values_list("side", flat=True)) if variant == "card" else (),
         "analysed": job.statistics is not None,
+        "grows": _grows(job),
         "request": context.get("request"),
     }
+
+
+def _grows(job: Job) -> bool:
+    """Whether the clean waveform is known while the job runs."""
+    settings = relay_settings()
+    return settings.PREVIEW and (job.backend or settings.BACKEND) == "local"
 
 
 @register.filter

@@ -67,13 +67,13 @@ def denoise_job(
     }
 
 
-def _grows(job: Job) -> bool:
-    """Whether the clean waveform is known while the job runs."""
-    settings = relay_settings()
-    return settings.PREVIEW and (job.backend or settings.BACKEND) == "local"
-
-
 @register.filter
 def denoise_clock(seconds: float | None) -> str:
     """65.2 → `1:05`."""
     return presentation.clock(seconds)
+
+
+def _grows(job: Job) -> bool:
+    """Whether the clean waveform is known while the job runs."""
+    settings = relay_settings()
+    return settings.PREVIEW and (job.backend or settings.BACKEND) == "local"

@@ -99,7 +99,8 @@ class UpstreamState:
     """The half of a scripted upstream that has no network: what to answer, and what came.
 
     Routes are `submit`, `progress`, `list`, `result`, `cancel` and `extra`.
-    `on_submit(*answers)` and so on queue answers, one for each request; when a queue is empty the contract is followed.
+    `on_submit(*answers)` and so on queue answers, one for each request; when a queue is empty the
+    contract is followed.
     """
 
     def __init__(self, *, key: str = "scripted-key") -> None:

@@ -18,7 +18,7 @@ from denoise_relay.api import errors
 from denoise_relay.models import ApiKey, Job
 
 #: Says to another relay what it may use beyond the contract (`backends.upstream.client`).
-EXTENSIONS_HEADER, EXTENSIONS = "Denoise-Relay-Extensions", "idempotency-key, cancel, preview"
+EXTENSIONS_HEADER, EXTENSIONS = "Denoise-Relay-Extensions", "idempotency-key, cancel"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]

@@ -79,10 +79,6 @@ class Run(Protocol):
         """Tell how far the work is. Cheap, never blocks, may be called at any rate: the
         journal writer keeps the latest. A falling `pct` is shown as the highest so far."""
 
-    @property
-    def shows_previews(self) -> bool:
-        """Whether `preview` is of use: where it is not, a backend may spare itself the work."""
-
     def preview(self, segment: Segment) -> None:
         """Show some seconds of the clean recording to people, while the rest is being made. In
         order, from number 0. Cheap, never blocks; a segment may be lost. Not needed."""

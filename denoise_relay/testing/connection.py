@@ -150,9 +150,6 @@ class Connection:
                 record_id = self._head.path.rpartition("/")[2].partition(".")[0]
                 content = self._upstream.result_of(record_id)
                 return answers.body(200, content, self._upstream.result_type)
-            case "extra":
-                path = "/".join(_below_job(self._head))
-                return self._upstream.extras.get(path) or answers.error(404, "No such record")
         return answers.error(404, "No such route")
 
     def _progress(self) -> Answer:
@@ -198,12 +195,4 @@ def _route(head: Head) -> str:
         return {"POST": "submit", "GET": "list"}.get(head.method, "other")
     if segments[-1] in ("progress", "cancel") and len(segments) > 2:
         return segments[-1]
-    if len(_below_job(head)) > 1:
-        return "extra"
     return "result" if segments[0] == "results" else "other"
-
-
-def _below_job(head: Head) -> list[str]:
-    """The segments of the path behind a job's id."""
-    _before, name, below = head.path.partition("/denoise/")
-    return below.split("/")[1:] if name else []

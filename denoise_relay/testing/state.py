@@ -98,9 +98,8 @@ def tone_wav(seconds: float = 0.1) -> bytes:
 class UpstreamState:
     """The half of a scripted upstream that has no network: what to answer, and what came.
 
-    Routes are `submit`, `progress`, `list`, `result`, `cancel` and `extra`.
-    `on_submit(*answers)` and so on queue answers, one for each request; when a queue is empty the
-    contract is followed.
+    Routes are `submit`, `progress`, `list`, `result` and `cancel`. `on_submit(*answers)` and so on
+    queue answers, one for each request; when a queue is empty the contract is followed.
     """
 
     def __init__(self, *, key: str = "scripted-key") -> None:
@@ -122,8 +121,6 @@ class UpstreamState:
         self.transform: Callable[[bytes], bytes] | None = None
         #: What it understands beyond the contract, as a relay does: `idempotency-key`, `cancel`.
         self.extensions: tuple[str, ...] = ()
-        #: What paths below every job answer that are not of the contract: `preview/0`.
-        self.extras: dict[str, Answer] = {}
         #: Records on one page of the history, whatever `limit` asks for.
         self.page_cap = MAX_SEEN
         self._scripts: dict[str, deque[Answer]] = {

@@ -194,8 +194,6 @@ class PartedJob:
 class _PartRun:
     """What a backend sees of a part (`backends.base.Run`)."""
 
-    shows_previews = False  # parts are made side by side, and overlap
-
     def __init__(self, job: PartedJob, part: Part, source: Path, workspace: Path) -> None:
         self._parted, self._part = job, part
         self._source, self._workspace = source, workspace
@@ -219,7 +217,7 @@ class _PartRun:
         self._parted._progress(self._part, pct, message)
 
     def preview(self, segment: engine.Segment) -> None:
-        """Not shown."""
+        """Not shown: parts are made side by side, and overlap."""
 
     async def submitting(self) -> int:
         attempt = self._part.attempt + 1

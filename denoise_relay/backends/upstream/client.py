@@ -1,5 +1,4 @@
-"""The four requests of the upstream contract, and those of extensions. No retries and no
-decisions here."""
+"""The four requests of the upstream contract. No retries and no decisions here."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ class UpstreamClient:
         self._silence = settings.UPSTREAM_SILENCE_SECONDS
         self._http = http
         #: What the upstream's last answer said that it understands beyond the contract
-        #: (`EXTENSIONS_HEADER`): `idempotency-key`, `cancel`, `preview`.
+        #: (`EXTENSIONS_HEADER`): `idempotency-key`, `cancel`.
         self.extensions: frozenset[str] = frozenset()
         # The floor is for a silence set very short: connecting takes a moment all the same.
         self._stream_timeouts = Timeouts(
@@ -127,20 +126,6 @@ class UpstreamClient:
             headers=self.key_headers,
         ) as response:
             await _raise_for_status(response)
-
-    async def extension(self, path: str, limit: int, name: str, **query: int) -> bytes:
-        """What a path of an extension answers, of at most `limit` bytes. Raises as `history`."""
-        async with (
-            _limited(CALL_SECONDS),
-            self._open(
-                "GET",
-                self._url(path, **query),
-                timeouts=Timeouts(head=CALL_SECONDS, read=CALL_SECONDS),
-                headers={EXTENSIONS_HEADER: name, **self.key_headers},
-            ) as response,
-        ):
-            await _raise_for_status(response)
-            return await read_body(response, limit)
 
     @contextlib.asynccontextmanager
     async def progress(self, upstream_id: str) -> AsyncIterator[httpx.Response]:

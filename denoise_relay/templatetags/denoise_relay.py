@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import presentation
 from denoise_relay.backends import presets
+from denoise_relay.conf import relay_settings
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
@@ -63,6 +64,7 @@ def denoise_job(
         # The room for them is there before they are: nothing moves when they are drawn.
         "waveforms": set(job.waveforms.values_list("side", flat=True)) if variant == "card" else (),
         "analysed": job.statistics is not None,
+        "grows": _grows(job),
         "request": context.get("request"),
     }
 
@@ -89,3 +91,9 @@ def denoise_formats(job: Job) -> list[dict[str, str]]:
 def denoise_clock(seconds: float | None) -> str:
     """65.2 → `1:05`."""
     return presentation.clock(seconds)
+
+
+def _grows(job: Job) -> bool:
+    """Whether the clean waveform is known while the job runs."""
+    settings = relay_settings()
+    return settings.PREVIEW and (job.backend or settings.BACKEND) == "local"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -75,6 +76,23 @@ def test_waveform_is_the_json_of_audiowaveform(job: Job, client: AsyncClient) ->
     after = waveform(job, client, "original", "?from=9999999")
     assert (after["first"], after["data"]) == (2, [])
     assert waveform(job, client, "original", "?from=-1")["first"] == 0
+
+
+def test_a_long_waveform_is_compressed_for_who_can_read_that(job: Job, client: AsyncClient) -> None:
+    analyse(job, original=peaks((-100, 100), (-3, 4)) * 5000)
+    url = presentation.links_of(job).waveform_original
+    plain = fetch(url, client=client)
+
+    packed = fetch(url, client=client, headers={"accept-encoding": "gzip, br"})
+
+    assert packed["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body) / 10
+    assert "Accept-Encoding" in packed["Vary"]
+    assert "Accept-Encoding" in plain["Vary"]
+    again = fetch(url, client=client, headers={"if-none-match": packed["ETag"]})
+    assert again.status == 304
 
 
 def test_statistics_are_what_was_stored(job: Job, client: AsyncClient) -> None:

@@ -58,6 +58,8 @@ class Assignment:
     workspace: Path
     #: The name of one of the backend's presets; "" if it has none.
     preset: str = ""
+    #: Whether `Run.preview` is of any use: a part of a recording is not shown.
+    previews: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +80,6 @@ class Run(Protocol):
     def report(self, pct: float, message: str) -> None:
         """Tell how far the work is. Cheap, never blocks, may be called at any rate: the
         journal writer keeps the latest. A falling `pct` is shown as the highest so far."""
-
-    @property
-    def shows_previews(self) -> bool:
-        """Whether `preview` is of use: where it is not, a backend may spare itself the work."""
 
     def preview(self, segment: Segment) -> None:
         """Show some seconds of the clean recording to people, while the rest is being made. In

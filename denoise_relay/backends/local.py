@@ -51,7 +51,7 @@ class LocalBackend(Backend):
                     # The runner passes names from `presets` only.
                     preset=cast(engine.Preset, job.preset or BEST.name),
                     on_progress=run.report,
-                    on_segment=run.preview if run.shows_previews else None,
+                    on_segment=run.preview if self.settings.PREVIEW else None,
                     timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,
                 )
         except engine.MediaRejected as error:

@@ -11,12 +11,15 @@ from typing import Any, Literal
 
 from django import template
 from django.template.context import Context
+from django.utils.translation import gettext as _
 
 from denoise_relay import presentation
 from denoise_relay.backends import presets
+from denoise_relay.conf import relay_settings
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
+from denoise_relay.media import renditions
 from denoise_relay.models import Job
 
 register = template.Library()
@@ -61,11 +64,36 @@ def denoise_job(
         # The room for them is there before they are: nothing moves when they are drawn.
         "waveforms": set(job.waveforms.values_list("side", flat=True)) if variant == "card" else (),
         "analysed": job.statistics is not None,
+        "grows": _grows(job),
         "request": context.get("request"),
     }
+
+
+@register.simple_tag
+def denoise_formats(job: Job) -> list[dict[str, str]]:
+    """What a job's clean recording can be downloaded as (`_downloads.html`): `name`, `label` and
+    `hint` of each format."""
+    labels = {
+        "flac": ("FLAC", _("Best quality")),
+        "wav": ("WAV", _("Best quality, large, for every editor")),
+        "mp3": ("MP3", _("Small, plays everywhere")),
+        "m4a": ("M4A", _("Small, for phones")),
+        "mp4": (_("Video (MP4)"), _("The video with its clean sound")),
+        "mkv": (_("Video (MKV)"), _("The video with its clean sound")),
+    }
+    return [
+        {"name": name, "label": labels[name][0], "hint": labels[name][1]}
+        for name in renditions.formats(job)
+    ]
 
 
 @register.filter
 def denoise_clock(seconds: float | None) -> str:
     """65.2 → `1:05`."""
     return presentation.clock(seconds)
+
+
+def _grows(job: Job) -> bool:
+    """Whether the clean waveform is known while the job runs."""
+    settings = relay_settings()
+    return settings.PREVIEW and (job.backend or settings.BACKEND) == "local"

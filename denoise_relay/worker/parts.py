@@ -194,8 +194,6 @@ class PartedJob:
 class _PartRun:
     """What a backend sees of a part (`backends.base.Run`)."""
 
-    shows_previews = False  # parts are made side by side, and overlap
-
     def __init__(self, job: PartedJob, part: Part, source: Path, workspace: Path) -> None:
         self._parted, self._part = job, part
         self._source, self._workspace = source, workspace
@@ -213,13 +211,14 @@ class _PartRun:
             upstream_id=part.upstream_id,
             workspace=self._workspace,
             preset=self._parted._run.assignment.preset,
+            previews=False,
         )
 
     def report(self, pct: float, message: str) -> None:
         self._parted._progress(self._part, pct, message)
 
     def preview(self, segment: engine.Segment) -> None:
-        """Not shown."""
+        """Not shown: parts are made side by side, and overlap."""
 
     async def submitting(self) -> int:
         attempt = self._part.attempt + 1

@@ -70,12 +70,8 @@ class Runner:
     def report(self, pct: float, message: str) -> None:
         self._writer.report(self._lease, Fact(pct=pct, message=message))
 
-    @property
-    def shows_previews(self) -> bool:
-        return self._settings.PREVIEW
-
     def preview(self, segment: engine.Segment) -> None:
-        if self.shows_previews:
+        if self._settings.PREVIEW:
             self._previews.add(segment)
 
     async def submitting(self) -> int:

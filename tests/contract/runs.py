@@ -26,7 +26,6 @@ class RecordedRun:
     assignment: Assignment
     reports: list[tuple[float, str]] = field(default_factory=list)
     report_count: int = 0
-    shows_previews: bool = True
     previews: list[Segment] = field(default_factory=list)
     #: What was committed, in order: `submitting 1`, `not taken 1`, `accepted <id>`.
     commits: list[str] = field(default_factory=list)

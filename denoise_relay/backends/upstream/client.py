@@ -1,5 +1,5 @@
-"""The four requests of the upstream contract, and those of extensions. No retries and no
-decisions here."""
+"""The requests of the upstream contract, and of its extensions. No retries and no decisions
+here."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ PAGE_RECORDS = 100
 #: By this header a relay says which extensions of the contract it understands, in every answer of
 #: its API (`api.auth`). A stranger's server does not send it.
 EXTENSIONS_HEADER = "Denoise-Relay-Extensions"
+#: The extension that is asked for by the same header.
+PREVIEW = "preview"
 #: From the request to the whole answer, where the answer is small.
 CALL_SECONDS = 30.0
 #: After the last byte of an upload: the upstream may look at the file before it answers.
@@ -128,15 +130,16 @@ class UpstreamClient:
         ) as response:
             await _raise_for_status(response)
 
-    async def extension(self, path: str, limit: int, name: str, **query: int) -> bytes:
-        """What a path of an extension answers, of at most `limit` bytes. Raises as `history`."""
+    async def shown(self, upstream_id: str, path: str, limit: int, **query: int) -> bytes:
+        """What the upstream shows of a job that runs, below the job's own URL: at most `limit`
+        bytes. The extension `preview`. Raises as `history`."""
         async with (
             _limited(CALL_SECONDS),
             self._open(
                 "GET",
-                self._url(path, **query),
+                self._url(f"/denoise/{upstream_id}/{path}", **query),
                 timeouts=Timeouts(head=CALL_SECONDS, read=CALL_SECONDS),
-                headers={EXTENSIONS_HEADER: name, **self.key_headers},
+                headers={EXTENSIONS_HEADER: PREVIEW, **self.key_headers},
             ) as response,
         ):
             await _raise_for_status(response)

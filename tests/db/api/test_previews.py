@@ -1,54 +1,93 @@
-"""The extension by which one relay shows what another one cleans."""
+"""The extension `preview`: another relay asks for what our pages show of a job that runs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pytest_django import Settings
 
-from denoise_relay import access, engine
-from denoise_relay.backends.upstream.previews import decode, segment_of
 from denoise_relay.models import ApiKey, Job
-from tests.db.analyses import PIXEL, RATE, SEGMENT_PIXELS, add_segment, add_waveform, peaks
-from tests.db.api.calls import ROOT, call
+from tests.db.analyses import SEGMENT_PIXELS, add_segment, add_waveform, analyse
+from tests.db.api.calls import ROOT, UNKNOWN_ID, call
 from tests.db.factories import stored_job
+from tests.db.requests import Response
 
-ASKING = {"Denoise-Relay-Extensions": "idempotency-key, preview"}
+HEADER = "Denoise-Relay-Extensions"
 
 
 @pytest.fixture
-def job(key: ApiKey) -> Job:
-    found = stored_job(api_key=key)
-    add_waveform(found, "original")
-    return found
+def running(key: ApiKey) -> Job:
+    """A job of the key whose original has a waveform."""
+    job = stored_job(api_key=key)
+    add_waveform(job, "original")
+    return job
 
 
-def test_segments_arrive_as_the_upstream_has_them(job: Job, secret: str) -> None:
-    add_segment(job, 0, audio=b"fLaC 0")
-    add_segment(job, 1, peaks((-128, 127)) * 3, audio=b"fLaC 1")
-    path = f"{ROOT}/{job.pk}/waveform/denoised?from={SEGMENT_PIXELS}"
-
-    found = decode(call(path, secret, headers=ASKING).body)
-    audio = call(f"{ROOT}/{job.pk}/preview/1", secret, headers=ASKING).body
-
-    assert segment_of(found, 1, audio) == engine.Segment(
-        number=1,
-        duration_seconds=3 * PIXEL / RATE,
-        sample_rate=RATE,
-        samples_per_pixel=PIXEL,
-        peaks=b"\x80\x7f" * 3,
-        audio=b"fLaC 1",
-    )
+def asked(path: str, secret: str, extensions: str = "preview", **kwargs: Any) -> Response:
+    """What a relay gets."""
+    return call(path, secret, headers={HEADER: extensions}, **kwargs)
 
 
-def test_who_does_not_ask_for_it_finds_nothing(job: Job, secret: str) -> None:
-    add_segment(job, 0)
-    other = access.create_api_key("other")
+def test_another_relay_hears_and_sees_what_grows(running: Job, secret: str) -> None:
+    url = f"{ROOT}/{running.pk}"
+    assert asked(f"{url}/waveform/original", secret).json()["complete"]
+    assert asked(f"{url}/waveform/denoised", secret).json()["segments"] == 0
+    add_segment(running, 0, audio=b"fLaC first")
+    add_segment(running, 1, audio=b"fLaC second")
 
-    for path in ("waveform/denoised", "waveform/original", "preview/0"):
-        url = f"{ROOT}/{job.pk}/{path}"
-        unknown = call(f"{ROOT}/{job.pk}/unknown-{path}", secret)
-        assert call(url, secret, headers=ASKING).status == 200
-        assert call(url, secret).status == unknown.status == 404
-        assert call(url, other, headers=ASKING).status == 404
-        assert call(url, "", headers=ASKING).status == 401
-    assert call(f"{ROOT}/{job.pk}/waveform/both", secret, headers=ASKING).status == 404
-    assert call(f"{ROOT}/{job.pk}/preview/1", secret, headers=ASKING).status == 404
+    shape = asked(f"{url}/waveform/denoised?from={SEGMENT_PIXELS}", secret, "cancel, preview")
+    sound = asked(f"{url}/preview/1", secret)
+
+    assert (shape.json()["first"], shape.json()["segments"]) == (SEGMENT_PIXELS, 2)
+    assert shape.json()["data"] == [-1, 1] * SEGMENT_PIXELS
+    assert (sound.body, sound["Content-Type"]) == (b"fLaC second", "audio/flac")
+    assert "preview" in sound[HEADER]
+
+
+def test_strangers_are_told_that_there_is_nothing(running: Job, secret: str) -> None:
+    """The contract has no such URLs, for clients that know only the contract."""
+    add_segment(running, 0)
+
+    for path in ("waveform/original", "waveform/denoised", "preview/0"):
+        for extensions in ("", "idempotency-key", "no-preview"):
+            answer = asked(f"{ROOT}/{running.pk}/{path}", secret, extensions)
+            assert (answer.status, answer.json()["errorCode"]) == (404, "40401")
+        assert asked(f"{ROOT}/{running.pk}/{path}", secret).status == 200
+
+
+def test_what_is_missing_or_not_theirs_is_the_same_error(
+    running: Job, secret: str, key: ApiKey
+) -> None:
+    add_segment(running, 0)
+    others = analyse(stored_job())
+    add_segment(others, 0)
+
+    for path in (
+        f"{running.pk}/waveform/both",
+        f"{running.pk}/preview/1",
+        f"{running.pk}/preview/x",
+        f"{others.pk}/waveform/original",
+        f"{others.pk}/waveform/denoised",
+        f"{others.pk}/preview/0",
+        f"{UNKNOWN_ID}/preview/0",
+        "no-id/preview/0",
+    ):
+        answer = asked(f"{ROOT}/{path}", secret)
+        assert answer.status == 404, path
+        assert answer.json() == {"errorCode": "40401", "errorMessage": "No such record"}, path
+
+
+def test_the_key_is_needed_and_nothing_is_changed(running: Job, secret: str) -> None:
+    url = f"{ROOT}/{running.pk}/waveform/original"
+    assert asked(url, "wrong").json()["errorCode"] == "40101"
+    assert asked(url, secret, method="POST").json()["errorCode"] == "40501"
+    assert asked(url, secret, method="HEAD").status == 200
+
+
+def test_a_site_without_previews_says_so(running: Job, secret: str, settings: Settings) -> None:
+    settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "PREVIEW": False}
+
+    answer = asked(f"{ROOT}/{running.pk}/waveform/original", secret)
+
+    assert (answer.status, answer[HEADER]) == (404, "idempotency-key, cancel")

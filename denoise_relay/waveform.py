@@ -27,6 +27,11 @@ def samples_per_pixel(sample_rate: int, seconds: float) -> int:
     return count
 
 
+def whole_pixels(seconds: float, sample_rate: int, samples_per_pixel: int) -> int:
+    """How many pixels fit into so many seconds; at least one."""
+    return max(int(seconds * sample_rate) // samples_per_pixel, 1)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peaks:
     """The waveform of a recording, its channels taken together."""

@@ -15,10 +15,13 @@ from django.views.decorators.csrf import csrf_exempt
 from denoise_relay import access
 from denoise_relay.access import Action, Viewer
 from denoise_relay.api import errors
+from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job
 
 #: Says to another relay what it may use beyond the contract (`backends.upstream.client`).
 EXTENSIONS_HEADER, EXTENSIONS = "Denoise-Relay-Extensions", "idempotency-key, cancel"
+#: Added where there is something to show (`api.previews`).
+PREVIEW = "preview"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
@@ -47,7 +50,8 @@ def require_api_key(*methods: str) -> Callable[[KeyView[P]], View[P]]:
                 response = await view(request, key, *args, **kwargs)
             except Http404:
                 response = errors.error_response(errors.NOT_FOUND, "No such record")
-            response[EXTENSIONS_HEADER] = EXTENSIONS
+            shows = relay_settings().PREVIEW
+            response[EXTENSIONS_HEADER] = f"{EXTENSIONS}, {PREVIEW}" if shows else EXTENSIONS
             return response
 
         return csrf_exempt(checked)

@@ -58,6 +58,8 @@ class Assignment:
     workspace: Path
     #: The name of one of the backend's presets; "" if it has none.
     preset: str = ""
+    #: Whether `Run.preview` is of any use: a part of a recording is not shown.
+    previews: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

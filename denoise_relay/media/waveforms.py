@@ -10,7 +10,7 @@ from django.db.models.functions import Length
 
 from denoise_relay.engine import SEGMENT_SECONDS
 from denoise_relay.models import Job, Segment, Waveform, current_jobs
-from denoise_relay.waveform import MAX_PIXELS, PIXEL_BYTES, Peaks
+from denoise_relay.waveform import MAX_PIXELS, PIXEL_BYTES, Peaks, whole_pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,5 +107,4 @@ def _growing(alias: str, job: Job, first: int) -> Known | None:
 
 def _pixels(segment: Segment) -> int:
     """Of each segment but the last: the whole ones of `SEGMENT_SECONDS`."""
-    samples = int(SEGMENT_SECONDS * segment.sample_rate)
-    return max(samples // segment.samples_per_pixel, 1)
+    return whole_pixels(SEGMENT_SECONDS, segment.sample_rate, segment.samples_per_pixel)

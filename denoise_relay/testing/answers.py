@@ -155,6 +155,30 @@ def redirect(location: str, status: int = 302) -> Answer:
     return raw(head(status, {"Location": location, "Content-Length": "0"}))
 
 
+# --- The extension `preview` ------------------------------------------------------------------
+
+SEGMENT_PIXELS = 750
+
+
+def growth(segments: int, first: int = 0) -> dict[str, Any]:
+    """The JSON of a waveform that has grown to so many segments, from pixel `first` on."""
+    data = [value for n in range(segments) for value in [-n % -128, n % 128] * SEGMENT_PIXELS]
+    first = min(first, segments * SEGMENT_PIXELS)
+    return {
+        "version": 2,
+        "channels": 1,
+        "sample_rate": 48_000,
+        "samples_per_pixel": 256,
+        "bits": 8,
+        "length": segments * SEGMENT_PIXELS - first,
+        "data": data[2 * first :],
+        "first": first,
+        "complete": False,
+        "segments": segments,
+        "segment_seconds": 4.0,
+    }
+
+
 # --- Event streams ----------------------------------------------------------------------------
 
 STREAM_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}

@@ -142,6 +142,8 @@ class Connection:
                 return answers.json_body(200, ids, self._announced())
             case "cancel":
                 return self._cancel()
+            case "waveform" | "preview":
+                return self._shown()
             case "progress":
                 return self._progress()
             case "list":
@@ -184,6 +186,22 @@ class Connection:
         record.status, record.error = "failed", "Canceled."
         return answers.json_body(200, {"denoiseId": record.id}, self._announced())
 
+    def _shown(self) -> Answer:
+        upstream, head = self._upstream, self._head
+        job, what = head.path.split("/")[-3], head.path.rpartition("/")[2]
+        record = next((r for r in upstream.records if r.id == job), None)
+        asked = head.headers.get("denoise-relay-extensions") == "preview"
+        running = record is not None and record.status == "pending"
+        if not (asked and running and "preview" in upstream.extensions):
+            return answers.error(404, "No such record")
+        if self._route == "waveform":
+            growth = answers.growth(len(upstream.segments), int(head.query.get("from", "0")))
+            return answers.json_body(200, growth, self._announced())
+        if not what.isdecimal() or int(what) >= len(upstream.segments):
+            return answers.error(404, "No such record")
+        content = upstream.segments[int(what)]
+        return answers.body(200, content, "audio/flac", self._announced())
+
     def _announced(self) -> dict[str, str]:
         names = ", ".join(self._upstream.extensions)
         return {"Denoise-Relay-Extensions": names} if names else {}
@@ -195,4 +213,6 @@ def _route(head: Head) -> str:
         return {"POST": "submit", "GET": "list"}.get(head.method, "other")
     if segments[-1] in ("progress", "cancel") and len(segments) > 2:
         return segments[-1]
+    if len(segments) > 3 and segments[-2] in ("waveform", "preview"):
+        return segments[-2]
     return "result" if segments[0] == "results" else "other"

@@ -98,8 +98,9 @@ def tone_wav(seconds: float = 0.1) -> bytes:
 class UpstreamState:
     """The half of a scripted upstream that has no network: what to answer, and what came.
 
-    Routes are `submit`, `progress`, `list`, `result` and `cancel`. `on_submit(*answers)` and so on
-    queue answers, one for each request; when a queue is empty the contract is followed.
+    Routes are `submit`, `progress`, `list`, `result`, `cancel`, `waveform` and `preview`.
+    `on_submit(*answers)` and so on queue answers, one for each request; when a queue is empty the
+    contract is followed.
     """
 
     def __init__(self, *, key: str = "scripted-key") -> None:
@@ -119,12 +120,17 @@ class UpstreamState:
         self.result_type = "audio/wav"
         #: Makes the result of an upload, where it is to be more than `result`.
         self.transform: Callable[[bytes], bytes] | None = None
-        #: What it understands beyond the contract, as a relay does: `idempotency-key`, `cancel`.
+        #: What it understands beyond the contract, as a relay does: `idempotency-key`, `cancel`,
+        #: `preview`.
         self.extensions: tuple[str, ...] = ()
+        #: With `preview`: the sound of each segment of 4 s of every job that runs, FLAC. Their
+        #: shapes are of 750 pixels, each from minus to plus the segment's number.
+        self.segments: list[bytes] = []
         #: Records on one page of the history, whatever `limit` asks for.
         self.page_cap = MAX_SEEN
         self._scripts: dict[str, deque[Answer]] = {
-            route: deque() for route in ("submit", "progress", "list", "result")
+            route: deque()
+            for route in ("submit", "progress", "list", "result", "waveform", "preview")
         }
 
     def on_submit(self, *script: Answer) -> None:
@@ -138,6 +144,12 @@ class UpstreamState:
 
     def on_result(self, *script: Answer) -> None:
         self._scripts["result"].extend(script)
+
+    def on_waveform(self, *script: Answer) -> None:
+        self._scripts["waveform"].extend(script)
+
+    def on_preview(self, *script: Answer) -> None:
+        self._scripts["preview"].extend(script)
 
     def forget_scripts(self) -> None:
         """Follow the contract from now on."""

@@ -211,6 +211,7 @@ class _PartRun:
             upstream_id=part.upstream_id,
             workspace=self._workspace,
             preset=self._parted._run.assignment.preset,
+            previews=False,
         )
 
     def report(self, pct: float, message: str) -> None:

@@ -20,6 +20,7 @@ from denoise_relay.backends.upstream.errors import BadUrl, DownloadFailed, Resul
 from denoise_relay.backends.upstream.follower import Follower
 from denoise_relay.backends.upstream.http import HttpClient
 from denoise_relay.backends.upstream.messages import url_text
+from denoise_relay.backends.upstream.previews import Previews
 from denoise_relay.backends.upstream.submission import Submission
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
@@ -59,7 +60,12 @@ class UpstreamBackend(Backend):
         upstream_id = (
             run.assignment.upstream_id or await Submission(context, resubmit=resubmit).submit()
         )
-        done = await Follower(context, upstream_id, self.skipped).follow()
+        previews = Previews(context, upstream_id, self.settings)
+        follower = Follower(context, upstream_id, self.skipped, on_progress=previews.progressed)
+        try:
+            done = await follower.follow()
+        finally:
+            await previews.stop()
         return await self._fetch(context, upstream_id, url_text(done.url))
 
     async def cancel(self, upstream_id: str) -> None:

@@ -1,4 +1,5 @@
-"""The four requests of the upstream contract. No retries and no decisions here."""
+"""The requests of the upstream contract, and of its extensions. No retries and no decisions
+here."""
 
 from __future__ import annotations
 
@@ -31,6 +32,8 @@ PAGE_RECORDS = 100
 #: By this header a relay says which extensions of the contract it understands, in every answer of
 #: its API (`api.auth`). A stranger's server does not send it.
 EXTENSIONS_HEADER = "Denoise-Relay-Extensions"
+#: The extension that is asked for by the same header.
+PREVIEW = "preview"
 #: From the request to the whole answer, where the answer is small.
 CALL_SECONDS = 30.0
 #: After the last byte of an upload: the upstream may look at the file before it answers.
@@ -53,7 +56,7 @@ class UpstreamClient:
         self._silence = settings.UPSTREAM_SILENCE_SECONDS
         self._http = http
         #: What the upstream's last answer said that it understands beyond the contract
-        #: (`EXTENSIONS_HEADER`): `idempotency-key`, `cancel`.
+        #: (`EXTENSIONS_HEADER`): `idempotency-key`, `cancel`, `preview`.
         self.extensions: frozenset[str] = frozenset()
         # The floor is for a silence set very short: connecting takes a moment all the same.
         self._stream_timeouts = Timeouts(
@@ -126,6 +129,21 @@ class UpstreamClient:
             headers=self.key_headers,
         ) as response:
             await _raise_for_status(response)
+
+    async def shown(self, upstream_id: str, path: str, limit: int, **query: int) -> bytes:
+        """What the upstream shows of a job that runs, below the job's own URL: at most `limit`
+        bytes. The extension `preview`. Raises as `history`."""
+        async with (
+            _limited(CALL_SECONDS),
+            self._open(
+                "GET",
+                self._url(f"/denoise/{upstream_id}/{path}", **query),
+                timeouts=Timeouts(head=CALL_SECONDS, read=CALL_SECONDS),
+                headers={EXTENSIONS_HEADER: PREVIEW, **self.key_headers},
+            ) as response,
+        ):
+            await _raise_for_status(response)
+            return await read_body(response, limit)
 
     @contextlib.asynccontextmanager
     async def progress(self, upstream_id: str) -> AsyncIterator[httpx.Response]:

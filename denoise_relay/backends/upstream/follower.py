@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
@@ -32,11 +33,20 @@ FAILURES_BEFORE_HISTORY = 3
 class Follower:
     """Follows one job."""
 
-    def __init__(self, context: RunContext, upstream_id: str, skipped: Counter[str]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        upstream_id: str,
+        skipped: Counter[str],
+        *,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_progress` is called with each new event."""
         self._context = context
         self._id = upstream_id
         self._backoff = context.backoff()
         self._failures = 0
+        self._on_progress = on_progress
         self._absent_since: float | None = None
         self._listener = Listener(
             on_processing=self._show,
@@ -101,6 +111,7 @@ class Follower:
     def _progressed(self) -> None:
         self._failures = 0
         self._backoff.reset()
+        self._on_progress()
 
 
 def settled(record: HistoryRecord) -> Done | None:

@@ -17,7 +17,7 @@ from denoise_relay.engine.child.decode import Samples
 from denoise_relay.engine.child.pixels import PixelMeter
 from denoise_relay.engine.child.resample import Resampler
 from denoise_relay.engine.protocol import MAX_SEGMENTS, SEGMENT_SECONDS, SegmentLine
-from denoise_relay.waveform import PIXEL_BYTES, samples_per_pixel
+from denoise_relay.waveform import PIXEL_BYTES, samples_per_pixel, whole_pixels
 
 #: Hz. A preview: speech needs no more.
 _AUDIO_RATE: Final = 24_000
@@ -45,7 +45,7 @@ class SegmentWriter:
         self._rate = rate
         self._pixel = samples_per_pixel(rate, seconds)
         #: Samples of a segment.
-        self._length = max(int(SEGMENT_SECONDS * rate) // self._pixel, 1) * self._pixel
+        self._length = whole_pixels(SEGMENT_SECONDS, rate, self._pixel) * self._pixel
         self._audio_rate = min(rate, _AUDIO_RATE)
         self._meter = PixelMeter(self._pixel)
         self._resampler = Resampler(channels=1, rate_in=rate, rate_out=self._audio_rate)

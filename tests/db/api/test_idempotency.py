@@ -78,7 +78,7 @@ def test_many_at_once_make_one_job() -> None:
 def test_every_answer_says_what_is_understood(secret: str, key: ApiKey) -> None:
     answers = [call(ROOT, secret), call(f"{ROOT}/{Job().pk}/progress", secret), submit(secret, "")]
     assert [answer.status for answer in answers] == [200, 404, 200]
-    assert {answer[HEADER] for answer in answers} == {"idempotency-key, cancel"}
+    assert {answer[HEADER] for answer in answers} == {"idempotency-key, cancel, preview"}
 
 
 def test_a_cancel(secret: str, key: ApiKey) -> None:

@@ -12,18 +12,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
 from denoise_relay.engine.child.decode import Block, Samples, decode
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
+from denoise_relay.engine.child.lag import lag_between
 from denoise_relay.engine.child.resample import Resampler
 
 #: How far a result may be out of step, and over how much of it that is measured.
 _MOST_LAG_SECONDS: Final = 0.25
 _COMPARED_SECONDS: Final = 20.0
-#: Below this correlation nothing is said about the lag.
-_LEAST_CORRELATION: Final = 0.3
 #: How much a part's level may be corrected against the part before.
 _MOST_GAIN: Final = 2.0
 #: RMS below which an overlap says nothing about the level.
@@ -31,10 +29,6 @@ _SILENCE: Final = 1e-4
 _FADE_SECONDS: Final = 0.08
 #: A result is written in pieces of this length, so that memory does not grow with it.
 _PIECE_SECONDS: Final = 10.0
-
-
-#: One channel.
-Signal = npt.NDArray[np.float32]
 
 
 class _Reader:
@@ -148,24 +142,11 @@ def _align(expected: Samples, result: _Reader, length: int, rate: int) -> None:
     """Move the result so that its samples are where the recording has them."""
     most = round(_MOST_LAG_SECONDS * rate)
     heard = result.read(length + most)
-    lag = _lag(expected.mean(axis=0), heard.mean(axis=0), most)
+    lag = lag_between(expected.mean(axis=0), heard.mean(axis=0), most)
     if lag >= 0:
         result.put_back(heard[:, lag:])
     else:
         result.put_back(np.pad(heard, ((0, 0), (-lag, 0))))
-
-
-def _lag(expected: Signal, heard: Signal, most: int) -> int:
-    """By how many samples `heard` comes after `expected`; 0 if they have too little in common."""
-    size = 1 << (len(expected) + len(heard)).bit_length()
-    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(expected, size))
-    correlation = np.fft.irfft(spectrum, size)
-    candidates = np.concatenate([correlation[-most:], correlation[: most + 1]])
-    best = int(np.argmax(candidates))
-    power = float(np.sqrt((expected**2).sum() * (heard**2).sum()))
-    if power <= 0 or candidates[best] / power < _LEAST_CORRELATION:
-        return 0
-    return best - most
 
 
 def _gain(before: Samples, after: Samples, usual: float) -> float:

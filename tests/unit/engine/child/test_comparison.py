@@ -101,6 +101,32 @@ async def test_it_is_as_long_as_the_recording(seconds: float, tmp_path: Path) ->
     assert not second[kept:].any()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.025, 0.2, -0.05])
+async def test_a_result_that_is_late_is_put_in_step(seconds: float, tmp_path: Path) -> None:
+    """As services return it that do not take away the delay of their model or their codec."""
+    clean = np.tile(material.speech(RATE), 6)
+    late = round(seconds * RATE)
+    result = np.concatenate([np.zeros(max(late, 0)), clean])[max(-late, 0) :]
+    before = material.make(tmp_path, "s16.wav", material.mix(clean, 0), rate=RATE)
+    after = material.make(tmp_path, "a.flac", result, rate=RATE)
+    facts, (_first, second) = await compare(tmp_path, before, after)
+    assert facts.duration_seconds == 24
+    begin = max(-late, 0)  # what came too early begins in the middle
+    np.testing.assert_allclose(second[begin:], clean[begin:], atol=1 / 32767)
+    assert not second[:begin].any()
+
+
+@pytest.mark.parametrize("hertz", [50, 400])
+async def test_a_hum_does_not_bring_it_out_of_step(hertz: float, tmp_path: Path) -> None:
+    """It is as much like itself a period later."""
+    hum = 0.3 * np.sin(2 * np.pi * hertz * np.arange(5 * RATE) / RATE)
+    noisy = hum + material.noise(5 * RATE) * 0.01
+    before = material.make(tmp_path, "s16.wav", noisy, rate=RATE)
+    after = material.make(tmp_path, "a.flac", hum * 0.5, rate=RATE)
+    _facts, (_first, second) = await compare(tmp_path, before, after)
+    np.testing.assert_allclose(second, hum * 0.5, atol=1 / 32767)
+
+
 @pytest.mark.parametrize(("peak", "gain"), [(1.6, 1 / 1.6), (4.0, 0.5)])
 async def test_what_is_louder_than_full_scale(peak: float, gain: float, tmp_path: Path) -> None:
     """Both sides are made quieter, or what was removed would be wrong at each peak."""

@@ -107,10 +107,16 @@ async def spectrogram(request: HttpRequest, job_id: UUID, side: str) -> HttpResp
 
 
 async def statistics(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """GET /jobs/<uuid>/statistics/: loudness, noise and so on, before and after, as JSON."""
+    """GET /jobs/<uuid>/statistics/: loudness, noise and so on, before and after, as JSON.
+
+    With `?soon=1`, what has not been measured yet is answered by 204: a page that asks again and
+    again would have an error in its console for each 404.
+    """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     job = await _job(request, job_id)
+    if job.statistics is None and request.GET.get("soon"):
+        return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
     if job.statistics is None:
         raise Http404("No such job.")
     body = msgspec.json.encode(job.statistics)

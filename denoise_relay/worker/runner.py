@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,6 +25,7 @@ from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.worker import parts, workspace
+from denoise_relay.worker.analysis import Analysis
 from denoise_relay.worker.conclusion import CONCLUDE_SECONDS, conclude
 from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.finishing import Finished, Finisher
@@ -179,7 +181,7 @@ class Runner:
         fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=done.warning)
         try:
             changes = {"status": Status.DONE, **done.where}
-            await self._conclude(fact, changes, analysing=done.analysis.unfinished)
+            await self._conclude(fact, changes, done.analysis)
         except Exception:
             # The end was not written, so no row names the file. (After a cancellation one may.)
             done.analysis.cancel()
@@ -200,14 +202,17 @@ class Runner:
         self._log("job_failed", "Job %s ended with an error: %s", message)
 
     async def _conclude(
-        self, fact: Fact, changes: dict[str, Any], *, analysing: bool = False
+        self, fact: Fact, changes: dict[str, Any], analysis: Analysis | None = None
     ) -> None:
-        """Commit the job's end, and delete what is of no use after it. While the result is
-        analysed, segments are."""
+        """Commit the job's end, and delete what is of no use after it."""
+
+        def discard_segments(job: UUID) -> None:
+            # Asked after the commit. An analysis that goes on deletes them itself at its end.
+            if analysis is None or not analysis.unfinished:
+                segments.discard(job)
+
         clean_up = [parts.discard_results] if self._parted else []
-        if not analysing:
-            clean_up.append(segments.discard)
-        await conclude(self._lease, self._writer, fact, changes, *clean_up)
+        await conclude(self._lease, self._writer, fact, changes, *clean_up, discard_segments)
 
     async def _crashed(self, error: BaseException) -> None:
         logs.logger.error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from denoise_relay.journal import leases
 from denoise_relay.models import Job
 from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import database
+from denoise_relay.waveform import Peaks
 from tests.db.checks import checked_events
 from tests.db.factories import end, make_job, stored_job
 from tests.db.jobs.test_validation import tone
@@ -127,7 +129,7 @@ def test_files_stay_where_nobody_knows_whether_there_is_a_row(
 ) -> None:
     """The server may commit after any look for the row. Orphans are found later."""
 
-    def lost(_job: Job, _origin: Origin | None) -> Job:
+    def lost(_job: Job, _origin: Origin | None, _drawn: Mapping[str, Peaks]) -> Job:
         raise OperationalError("timeout")
 
     monkeypatch.setattr(enqueue, "_insert", lost)

@@ -32,6 +32,7 @@ class Gate:
         self.timeouts: list[float] = []
         self.loudness_changed: list[bool] = []
         self.go_on = asyncio.Event()
+        self.error: Exception | None = None
 
     async def __call__(
         self,
@@ -46,9 +47,16 @@ class Gate:
         self.timeouts.append(timeout_seconds)
         self.loudness_changed.append(loudness_changed)
         await self.go_on.wait()
+        if self.error:
+            raise self.error
         for side in derived.SIDES:
             (folder / f"{side}.peaks").write_bytes(b"\xff\x01" * 3)
         (folder / "comparison.flac").write_bytes(b"both")
         (folder / "spectrogram-original.png").write_bytes(b"picture")
         (folder / "spectrogram-denoised.png").symlink_to(before)
         return FOUND
+
+
+def analyses_running() -> list[str]:
+    """The names of their tasks."""
+    return [t.get_name() for t in asyncio.all_tasks() if "denoise-analysis" in t.get_name()]

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 import denoise_relay
 from denoise_relay import engine
 from denoise_relay.backends.base import Result, Run
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.journal import leases
-from denoise_relay.media import waveforms
-from denoise_relay.models import DerivedFile, Job, Segment, Waveform
+from denoise_relay.models import DerivedFile, Job, Waveform
 from denoise_relay.runtime import database
 from denoise_relay.worker import analysis
 from denoise_relay.worker.analysis import Analyst
 from denoise_relay.worker.workspace import new_folder
-from tests.db.analyses import PIXEL, RATE
-from tests.db.scripted_backends import Scripted, finish, write_result
-from tests.db.worker.gates import Gate
+from tests.db.scripted_backends import Scripted, finish
+from tests.db.worker.gates import Gate, analyses_running
 from tests.db.worker.working import (
     QUICK,
     analysed,
@@ -45,20 +42,13 @@ pytestmark = [
 SETTINGS = replace(QUICK, ANALYSE_RESULTS=True)
 
 
-@pytest_asyncio.fixture
-async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
-    found = Gate()
-    monkeypatch.setattr(engine, "analyse", found)
-    yield found
-    assert [folder for folder in found.begun if folder.parent.exists()] == []
-
-
 async def test_the_end_does_not_wait_for_a_long_analysis(gate: Gate, media: Path) -> None:
     job = await new_job(duration_seconds=900.0)
     async with working(Scripted(SETTINGS, finish)) as supervisor:
         (found,) = await ended(job, within=5)
         assert (found.status, found.statistics) == ("done", None)
-        assert supervisor.running == frozenset()  # its place is free for the next job
+        # Its place is free for the next job.
+        await eventually(lambda: supervisor.running == frozenset())
         assert (gate.timeouts, gate.loudness_changed) == ([150.0], [False])
 
         gate.go_on.set()
@@ -118,14 +108,10 @@ async def test_a_job_that_is_deleted_meanwhile_leaves_nothing(gate: Gate, media:
         await ended(job)
         await database.call(denoise_relay.delete, job)
         gate.go_on.set()
-        await eventually(lambda: not _analyses())
+        await eventually(lambda: not analyses_running())
 
     assert stored(media) == []
     assert not await database.call(DerivedFile.objects.exists)
-
-
-def _analyses() -> list[str]:
-    return [t.get_name() for t in asyncio.all_tasks() if "denoise-analysis" in t.get_name()]
 
 
 async def _bad(run: Run) -> Result:
@@ -143,7 +129,7 @@ async def test_a_job_that_fails_is_not_analysed(
     job = await new_job()
     async with working(Scripted(SETTINGS, behaviour)):
         (found,) = await ended(job)
-        await eventually(lambda: not _analyses())
+        await eventually(lambda: not analyses_running())
 
     assert (found.status, found.statistics) == ("error", None)
     assert stored(media) == [b"RIFF"]
@@ -174,41 +160,6 @@ async def test_a_stop_while_the_end_waits_does_not_lose_the_work(
         await asyncio.wait_for(waiting.wait(), 20)
     found = await fresh(job)
     assert (found.status, bool(found.result)) == ("done", True)
-
-
-async def test_segments_stay_until_the_waveform_is_complete(gate: Gate) -> None:
-    job = await new_job()
-
-    async def show(run: Run) -> Result:
-        await run.accepted("u")
-        run.preview(
-            engine.Segment(
-                number=0,
-                duration_seconds=4.0,
-                sample_rate=RATE,
-                samples_per_pixel=PIXEL,
-                peaks=b"\xff\x01" * 750,
-                audio=b"fLaC",
-            )
-        )
-        await eventually(_segments)
-        return write_result(run)
-
-    async with working(Scripted(SETTINGS, show)):
-        (found,) = await ended(job)
-        growing = await database.call(waveforms.known, found, "denoised")
-        assert growing
-        assert (growing.complete, growing.segments) == (False, 1)
-        gate.go_on.set()
-        await analysed(job)
-        complete = await database.call(waveforms.known, found, "denoised")
-        assert complete
-        assert (complete.complete, complete.peaks.length) == (True, 3)
-        assert not await _segments()
-
-
-async def _segments() -> bool:
-    return await database.call(Segment.objects.exists)
 
 
 async def test_of_too_many_results_none_is_analysed(

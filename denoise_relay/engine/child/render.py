@@ -44,7 +44,7 @@ def render_files(
     """Write `target`, which must be new, as a file of the kind `format`.
 
     `share` is how much of the recording is in it (`mix`). `on_progress` gets the share done, 0 to
-    1. Memory does not grow with the length, but for 480 bytes a second where the loudness is
+    1. Memory does not grow with the length, but for 880 bytes a second where the loudness is
     changed. Raises `MediaRejected`.
     """
     kind = KINDS[format]

@@ -45,11 +45,11 @@ export class DenoiseWaveform extends HTMLElement {
     });
     this.#pct = Number(job.dataset.pct);
     on(job, "denoise-job:change", (event) => this.#progress(event.detail.pct));
-    on(job, "denoise-job:end", () => this.disconnectedCallback());
+    on(job, "denoise-job:end", () => this.remove()); // The player takes over.
     const listen = part(this, "listen");
     on(listen, "click", () => (this.#playback?.playing ? this.#playback.pause() : this.#play()));
     on(listen, "keydown", (event) => this.#key(event));
-    on(part(this, "paint"), "click", (event) => this.#click(event));
+    on(part(this, "waveform"), "click", (event) => this.#click(event));
     on(document, "denoise-player:change", (event) => event.target.playing && this.#playback?.pause());
     this.#original = await loadWaveform(this.dataset.original);
     if (signal.aborted) return;
@@ -171,7 +171,7 @@ export class DenoiseWaveform extends HTMLElement {
 
   /** @param {MouseEvent} event */
   #click(event) {
-    const { left, width } = part(this, "paint").getBoundingClientRect();
+    const { left, width } = part(this, "waveform").getBoundingClientRect();
     const seconds = ((event.clientX - left) / width) * (this.#original?.duration ?? 0);
     const { segments, segmentSeconds } = this.#denoised;
     if (seconds < segments * segmentSeconds) this.#play(seconds);
@@ -198,7 +198,7 @@ export class DenoiseWaveform extends HTMLElement {
   #follow = () => {
     const playback = /** @type {SegmentPlayback} */ (this.#playback);
     const total = this.#original?.duration || 1;
-    const x = (playback.position / total) * part(this, "paint").clientWidth;
+    const x = (playback.position / total) * part(this, "waveform").clientWidth;
     part(this, "heard").style.transform = `translateX(${x}px)`;
     this.#frame = playback.playing ? requestAnimationFrame(this.#follow) : 0;
   };

@@ -19,7 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOISY, CLEAN = 100, 60
 LISTEN = "Listen to the clean part"
-RECORD_SHIFTS = """
+RECORD = """
+window.contexts = [];
+window.AudioContext = class extends AudioContext {
+  constructor(options) {
+    super(options);
+    window.contexts.push(this);
+  }
+};
 window.shifts = [];
 new PerformanceObserver(list => {
   for (const entry of list.getEntries()) {
@@ -67,7 +74,7 @@ async def running(
     add_waveform(site, path, "original", RECORDING_SECONDS, NOISY)
     for number in range(segments):
         add_segment(site, path, number, CLEAN)
-    await page.context.add_init_script(RECORD_SHIFTS)
+    await page.context.add_init_script(RECORD)
     # The waveform that the server made of the upload, which the browser may keep.
     browser = await page.context.new_cdp_session(page.tab)
     await browser.send("Network.clearBrowserCache")
@@ -138,12 +145,12 @@ async def test_what_is_clean_can_be_heard(
     await expect(page.button("Pause")).to_be_visible()
     await _wait_for_place(page, 0.05)
     # A click on a clean place plays from there, one on what is still to come does nothing.
-    box = await page.part("paint").bounding_box()
+    box = await page.part("waveform").bounding_box()
     assert box is not None
     middle = {"y": box["height"] / 2}
-    await page.part("paint").click(position={"x": box["width"] * 0.9, **middle})
+    await page.part("waveform").click(position={"x": box["width"] * 0.9, **middle})
     assert await _place(page) < 0.5
-    await page.part("paint").click(position={"x": box["width"] * 0.6, **middle})
+    await page.part("waveform").click(position={"x": box["width"] * 0.6, **middle})
     await _wait_for_place(page, 0.6)
     assert await _place(page) < 0.67
     await page.tab.keyboard.press("Tab")
@@ -161,9 +168,9 @@ async def test_it_waits_at_the_end_of_what_is_clean_and_stops_when_the_job_has_e
     await page.button(LISTEN).focus()
     await page.tab.keyboard.press("Enter")
     # To the last second of what is there.
-    box = await page.part("paint").bounding_box()
+    box = await page.part("waveform").bounding_box()
     assert box is not None
-    await page.part("paint").click(position={"x": box["width"] * 0.3, "y": 20})
+    await page.part("waveform").click(position={"x": box["width"] * 0.3, "y": 20})
     await expect(painting).to_have_attribute("data-waiting", "true")
     await expect(page.button("Pause")).to_be_visible()
     add_segment(site, path, 1, CLEAN)
@@ -172,7 +179,8 @@ async def test_it_waits_at_the_end_of_what_is_clean_and_stops_when_the_job_has_e
     await _wait_for_place(page, 0.35)
     upstream.limit = 100
     await page.wait_for_stage()
-    await expect(painting).to_have_attribute("data-playing", "false")
+    await expect(painting).to_have_count(0)
+    assert await page.tab.evaluate("contexts.map(it => it.state)") == ["closed"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -206,7 +214,7 @@ async def test_with_reduced_motion_nothing_glides(
 
 #: Where the playhead is, as a fraction of the width.
 PLACE = """() => {
-  const paint = document.querySelector("[data-part=paint]");
+  const paint = document.querySelector("[data-part=waveform]");
   const { transform } = getComputedStyle(paint.querySelector("[data-part=heard]"));
   const { m41 } = new DOMMatrix(transform);
   return m41 / paint.clientWidth;

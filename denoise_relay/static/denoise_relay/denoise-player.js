@@ -16,7 +16,7 @@ import { ComparisonPlayback } from "./player/comparison_playback.js";
 import { commandOf } from "./player/keys.js";
 import { claim, leave, update } from "./player/media_session.js";
 import { PlaybackChoice } from "./player/playback_choice.js";
-import { PlayerControls } from "./player/player_controls.js";
+import { PARTS, PlayerControls } from "./player/player_controls.js";
 import { RangeTimeline } from "./player/range_timeline.js";
 import { Timeline } from "./player/timeline.js";
 import { loadWaveform } from "./player/waveform_data.js";
@@ -45,7 +45,11 @@ export class DenoisePlayer extends HTMLElement {
   #frame = 0;
 
   connectedCallback() {
-    if (this.#listeners !== null || this.querySelectorAll("audio").length < 2) return;
+    if (this.#listeners !== null) return;
+    if (!isComplete(this)) {
+      this.dataset.native = "";
+      return;
+    }
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
     players.add(this);
@@ -231,4 +235,14 @@ export class DenoisePlayer extends HTMLElement {
     this.#controls?.renderPosition();
     this.#frame = this.playing ? requestAnimationFrame(this.#move) : 0;
   };
+}
+
+/**
+ * Whether the markup is that of our template. A site's own, made for another version, keeps its
+ * native players.
+ * @param {DenoisePlayer} player
+ */
+function isComplete(player) {
+  const names = [...PARTS, "seek"];
+  return player.querySelectorAll("audio").length > 1 && names.every((name) => part(player, name));
 }

@@ -295,3 +295,32 @@ async def test_what_comes_later_takes_over_at_a_pause(
     assert (deck["height"], deck["width"]) == (after["height"], after["width"])
     await page.button("Play").click()
     await page.wait_for_playback(0.6)
+
+
+async def test_markup_of_another_version_keeps_the_native_players(
+    new_page: NewPage, short_job: DoneJob
+) -> None:
+    page = await new_page(owner_of=short_job)
+    await page.context.add_init_script(
+        """new MutationObserver(() => document.querySelector("[data-part=mix]")?.remove())
+          .observe(document, { childList: true, subtree: true });"""
+    )
+    await page.goto(short_job.path)
+    await page.tab.wait_for_function("() => customElements.get('denoise-player')")
+    await expect(page.tab.locator("audio[controls]").first).to_be_visible()
+    await expect(page.part("deck")).to_be_hidden()
+
+
+async def test_a_player_that_is_moved_in_the_page_works(player: PlayerPage) -> None:
+    await player.play_from(1)
+    await player.tab.evaluate(
+        """() => {
+          const player = document.querySelector("denoise-player");
+          delete player.dataset.ready;
+          player.parentNode.append(player);
+        }"""
+    )
+    assert not await player.get("playing")
+    await player.tab.wait_for_selector("denoise-player[data-ready]")
+    await player.play_from(3)
+    assert await player.tab.locator("audio[data-source=comparison]").count() == 1

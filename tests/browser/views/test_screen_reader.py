@@ -19,7 +19,9 @@ async def listener(new_page: NewPage, done_job: DoneJob) -> SitePage:
     """The page of a job that is done, when its comparison can be played."""
     page = await new_page(owner_of=done_job)
     await page.goto(done_job.path)
-    await page.tab.wait_for_function("() => document.querySelector('denoise-player[data-ready]')")
+    await page.tab.wait_for_function(
+        "() => document.querySelector('denoise-player[data-mode=instrument][data-ready]')"
+    )
     return page
 
 

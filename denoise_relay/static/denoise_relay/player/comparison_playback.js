@@ -144,6 +144,7 @@ export class ComparisonPlayback {
     this.#graph?.close();
     this.#media.removeAttribute("src");
     this.#media.load();
+    this.#media.remove();
   }
 
   #gains() {

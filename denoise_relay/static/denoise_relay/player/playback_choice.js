@@ -74,7 +74,6 @@ export class PlaybackChoice {
     const comparison = this.current;
     if (comparison instanceof ComparisonPlayback) {
       this.#adopt(this.#pair());
-      comparison.elements[0].remove();
       if (playing) this.#player.play();
     }
     this.#changed();

@@ -11,6 +11,20 @@ import { part } from "../parts.js";
  * @typedef {Omit<import("./range_timeline.js").RangeTimeline, never>} Timeline
  */
 
+/** What has to be there, by `data-part`. */
+export const PARTS = [
+  "play",
+  "now",
+  "total",
+  "mix",
+  "share",
+  "match",
+  "help",
+  "download-mix",
+  "ask-help",
+  "refused",
+];
+
 export class PlayerControls {
   /** @type {import("./keys.js").Commands} */
   commands;
@@ -28,8 +42,7 @@ export class PlayerControls {
   constructor(player, timelines, signal) {
     this.#player = player;
     this.#timelines = timelines;
-    const names = ["play", "now", "total", "mix", "share", "match", "help", "download-mix", "ask-help", "refused"];
-    this.#parts = Object.fromEntries(names.map((name) => [name, part(player, name)]));
+    this.#parts = Object.fromEntries(PARTS.map((name) => [name, part(player, name)]));
     const { play, mix, match, help } = this.#parts;
     this.#radios = [.../** @type {NodeListOf<HTMLInputElement>} */ (player.querySelectorAll("input[data-side]"))];
     const on = (/** @type {Element} */ target, /** @type {string} */ name, /** @type {() => void} */ handler) =>

@@ -26,10 +26,12 @@ from denoise_relay.engine.protocol import (
     Excerpt,
     PartsPlan,
     Probe,
+    Rendering,
     Segment,
     SideStatistics,
     Verification,
 )
+from denoise_relay.engine.rendering import RENDER_FORMATS, VIDEO_FORMATS, render
 from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
 
 #: The ending of every result's file name.
@@ -39,7 +41,9 @@ __all__ = [
     "ANALYSIS_FILES",
     "OUTPUT_SUFFIX",
     "PRESETS",
+    "RENDER_FORMATS",
     "SEGMENT_SECONDS",
+    "VIDEO_FORMATS",
     "Analysis",
     "EngineCrashed",
     "EngineUnavailable",
@@ -48,6 +52,7 @@ __all__ = [
     "PartsPlan",
     "Preset",
     "Probe",
+    "Rendering",
     "Segment",
     "SideStatistics",
     "Verification",
@@ -59,5 +64,6 @@ __all__ = [
     "join_parts",
     "plan_parts",
     "probe",
+    "render",
     "verify",
 ]

@@ -30,6 +30,7 @@ RejectionCode = Literal[
     "too_long",
     "unsupported",
     "too_slow",
+    "no_video",
 ]
 REJECTION_CODES: Final[frozenset[str]] = frozenset(get_args(RejectionCode))
 
@@ -52,6 +53,7 @@ _REJECTIONS: Final[dict[RejectionCode, str]] = {
     ),
     "too_long": "The recording is too long. Send a shorter one.",
     "unsupported": f"This kind of file is not supported. {_ACCEPTED}",
+    "no_video": "The recording has no pictures. Choose a format for sound.",
     "too_slow": "Reading the file takes too long. It may be damaged: export it again.",
 }
 

@@ -125,6 +125,15 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """A file that was made from a recording and its clean copy."""
+
+    duration_seconds: float
+    #: By how much it was made louder; 0 where no loudness was asked for.
+    gain_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmentLine:
     """A segment of the clean recording, which is in the folder of segments by now."""
 

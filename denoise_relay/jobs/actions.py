@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from denoise_relay import signals
 from denoise_relay.events import Fact, Stage
-from denoise_relay.jobs import excerpts, limits, options, validation
+from denoise_relay.jobs import excerpts, limits, options, validation, waveforms
 from denoise_relay.jobs.enqueue import certainly_absent, enqueue, journal_language
 from denoise_relay.jobs.limits import Origin
 from denoise_relay.jobs.options import Options
@@ -28,6 +28,7 @@ from denoise_relay.models import ApiKey, Job, Segment, current_jobs
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime import metrics
 from denoise_relay.runtime.database import write_transaction
+from denoise_relay.waveform import Peaks
 
 __all__ = [
     "acancel",
@@ -141,12 +142,23 @@ def _store(
             job.excerpt_start_seconds = cut.start_seconds
             job.whole_name = validated.name
             job.whole_duration_seconds = validated.duration_seconds
-        return enqueue(job, origin)
+        return enqueue(job, origin, drawn=_drawn(validated, cut))
     except Exception as error:
         if certainly_absent(job, error):
             for name in stored:
                 storage.discard(name)
         raise
+
+
+def _drawn(validated: ValidatedFile, cut: excerpts.Cut | None) -> dict[str, Peaks]:
+    """The waveforms of the job's recordings, by side."""
+    peaks = validated.waveform
+    if peaks is None:
+        return {}
+    if cut is None:
+        return {"original": peaks}
+    part = peaks.between(cut.start_seconds, cut.duration_seconds)
+    return {"original": part, waveforms.WHOLE: peaks}
 
 
 def cancel(job: Job) -> bool:

@@ -11,11 +11,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from denoise_relay import engine
+from denoise_relay.jobs.waveforms import columns, is_file, read_peaks
 from denoise_relay.lifecycle import Status
-from denoise_relay.media import derived, storage, waveforms
+from denoise_relay.media import derived, storage
 from denoise_relay.models import DerivedFile, Job, Segment, Waveform
 from denoise_relay.runtime.database import write_transaction
-from denoise_relay.waveform import MAX_PIXELS, PIXEL_BYTES
+from denoise_relay.waveform import Peaks
 
 #: Of a job that ended like this nothing is shown.
 _FAILED: Final = (Status.ERROR, Status.CANCELED)
@@ -37,7 +38,7 @@ def store(job: Job, analysis: engine.Analysis, folder: Path) -> Stored:
 
     Raises `OSError`, or what the storage raises; nothing is left behind then.
     """
-    peaks = {side: _read_peaks(folder / f"{side}.peaks") for side in derived.SIDES}
+    peaks = {side: read_peaks(folder / f"{side}.peaks") for side in derived.SIDES}
     files: dict[str, str] = {}
     try:
         for kind, path in _files(folder):
@@ -102,18 +103,12 @@ def _rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 def _write_waveforms(alias: str, job: UUID, stored: Stored) -> None:
+    rate, pixel = stored.analysis.sample_rate, stored.analysis.samples_per_pixel
     rows = Waveform.objects.using(alias)
-    rows.filter(job=job).delete()
-    rows.bulk_create(
-        Waveform(
-            job_id=job,
-            side=side,
-            sample_rate=stored.analysis.sample_rate,
-            samples_per_pixel=stored.analysis.samples_per_pixel,
-            peaks=waveforms.packed(peaks),
-        )
-        for side, peaks in stored.peaks.items()
-    )
+    rows.filter(job=job, side__in=stored.peaks).delete()
+    for side, data in stored.peaks.items():
+        peaks = Peaks(sample_rate=rate, samples_per_pixel=pixel, data=data)
+        rows.create(job_id=job, side=side, **columns(peaks))
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
@@ -122,15 +117,4 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
     for side in derived.SIDES:
         kind = derived.spectrogram(side)
         found += [(kind, folder / f"{kind}.{suffix}") for suffix in derived.IMAGE_TYPES]
-    return [(kind, path) for kind, path in found if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    """Whether it is a file, and no link: the child that wrote it has read a stranger's file."""
-    return path.is_file() and not path.is_symlink()
-
-
-def _read_peaks(path: Path) -> bytes:
-    if not _is_file(path) or path.stat().st_size > 2 * MAX_PIXELS * PIXEL_BYTES:
-        raise OSError(f"{path.name} is not what it should be")
-    return path.read_bytes()
+    return [(kind, path) for kind, path in found if is_file(path)]

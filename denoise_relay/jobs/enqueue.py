@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from django.conf import settings
@@ -11,23 +13,26 @@ from django.db import DatabaseError, IntegrityError, connections, router, transa
 from django.utils import translation
 
 from denoise_relay.events import Event, Fact
-from denoise_relay.jobs import limits, queue_positions, turns
+from denoise_relay.jobs import limits, queue_positions, turns, waveforms
 from denoise_relay.jobs.limits import Origin
 from denoise_relay.journal import read
 from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.runtime.database import LOST, write_transaction
+from denoise_relay.waveform import Peaks
 
 #: Seconds before each further try, after a connection to the database was lost. Few: a person
 #: waits for the answer.
 RETRIES: Final = (0.1, 1.0)
+_NONE: Final[Mapping[str, Peaks]] = MappingProxyType({})
 
 
-def enqueue(job: Job, origin: Origin | None = None) -> Job:
+def enqueue(job: Job, origin: Origin | None = None, *, drawn: Mapping[str, Peaks] = _NONE) -> Job:
     """Insert the job with its first event; publish the event once it is committed.
 
-    With `origin`, the limits for requests from outside apply: raises `UploadDeferred`.
+    `drawn` are the waveforms of its recordings, as far as they are known (`jobs.waveforms`). With
+    `origin`, the limits for requests from outside apply: raises `UploadDeferred`.
 
     A commit whose answer was lost is found again: the insertion is repeated with the same primary
     key, waits for the first one if that is still under way, and fails if it was committed. (A
@@ -39,7 +44,7 @@ def enqueue(job: Job, origin: Origin | None = None) -> Job:
     repeated = False
     while True:
         try:
-            return _insert(job, origin)
+            return _insert(job, origin, drawn)
         except LOST:
             # Within the caller's transaction nothing can be repeated: the whole is lost. And
             # SQLite has no answer that could be lost: it says that it is locked.
@@ -76,7 +81,7 @@ def journal_language() -> translation.override:
     return translation.override(settings.LANGUAGE_CODE)
 
 
-def _insert(job: Job, origin: Origin | None) -> Job:
+def _insert(job: Job, origin: Origin | None, drawn: Mapping[str, Peaks]) -> Job:
     with write_transaction() as alias, contextlib.ExitStack() as stack:
         if origin is not None:
             limits.admit(alias, job, origin)
@@ -84,6 +89,7 @@ def _insert(job: Job, origin: Origin | None) -> Job:
         stack.enter_context(journal_language())
         job.ahead = queue_positions.ahead_of(alias, job.turn)
         job.save(using=alias, force_insert=True)
+        waveforms.insert(alias, job, drawn)
         fact = Fact(message=queue_positions.message(job.ahead))
         (outcome,) = append_entries([Entry(job=job.pk, epoch=0, fact=fact)])
         events = [outcome.event] if outcome.event else []

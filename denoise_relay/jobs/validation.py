@@ -29,6 +29,8 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.events import clean_text
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, VIDEO, extension_of
+from denoise_relay.jobs import waveforms
+from denoise_relay.waveform import Peaks
 
 #: Characters of a file name that are kept.
 NAME_LIMIT = 255
@@ -51,6 +53,8 @@ class ValidatedFile:
     #: None where the engine is not installed.
     duration_seconds: float | None
     is_video: bool
+    #: None where it could not be made, or not in time.
+    waveform: Peaks | None = None
 
 
 async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
@@ -78,9 +82,13 @@ async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
             % {"formats": ", ".join(sorted(ext.upper() for ext in AUDIO | VIDEO))},
             code="unsupported",
         )
-    duration = await _probe(file) if engine.available() else None
+    duration, waveform = await _probe(file) if engine.available() else (None, None)
     return ValidatedFile(
-        name=display, size_bytes=size, duration_seconds=duration, is_video=extension in VIDEO
+        name=display,
+        size_bytes=size,
+        duration_seconds=duration,
+        is_video=extension in VIDEO,
+        waveform=waveform,
     )
 
 
@@ -103,26 +111,47 @@ def validated_preset(name: str) -> str:
     raise UploadRejected(text % {"name": shown, "known": known}, code="unknown_preset")
 
 
-async def _probe(file: File[bytes]) -> float | None:
-    limit = relay_settings().MAX_DURATION_SECONDS
+async def _probe(file: File[bytes]) -> tuple[float | None, Peaks | None]:
+    """The duration and the waveform. Raises `UploadRejected`."""
+    settings = relay_settings()
     async with _probe_slot(), on_disk(file) as path:
-        try:
-            probe = await engine.probe(path, max_duration_seconds=limit)
-        except engine.EngineUnavailable:
-            return None  # installed in part only; the backend may reject the file later
-        except engine.MediaRejected as error:
-            if error.code == "too_slow":
-                # Damaged files are found out in no time; a machine that is busy is not their fault.
-                text = _("The server is busy and could not check this file. Try again in a moment.")
-                raise UploadDeferred(text, code=error.code) from error
-            raise UploadRejected(str(error), code=error.code) from error
-        except engine.EngineCrashed as error:
-            # Native code crashed on this file: it is hostile or badly broken.
-            raise UploadRejected(
-                _("This file could not be read. Convert it to WAV or MP3 and try again."),
-                code="not_media",
-            ) from error
-    return probe.duration_seconds
+        with tempfile.TemporaryDirectory(prefix="denoise-waveform-") as folder:
+            peaks = Path(folder, "peaks") if settings.ANALYSE_RESULTS else None
+            probe = await _probed(path, settings.MAX_DURATION_SECONDS, peaks)
+            if probe is None:
+                return None, None  # installed in part only; the backend may reject the file later
+            return probe.duration_seconds, await _waveform(probe, peaks)
+
+
+async def _probed(path: Path, limit: float, peaks: Path | None) -> engine.Probe | None:
+    try:
+        return await engine.probe(path, max_duration_seconds=limit, peaks=peaks)
+    except engine.EngineUnavailable:
+        return None
+    except engine.MediaRejected as error:
+        if error.code == "too_slow":
+            # Damaged files are found out in no time; a machine that is busy is not their fault.
+            text = _("The server is busy and could not check this file. Try again in a moment.")
+            raise UploadDeferred(text, code=error.code) from error
+        raise UploadRejected(str(error), code=error.code) from error
+    except engine.EngineCrashed as error:
+        # Native code crashed on this file: it is hostile or badly broken.
+        raise UploadRejected(
+            _("This file could not be read. Convert it to WAV or MP3 and try again."),
+            code="not_media",
+        ) from error
+
+
+async def _waveform(probe: engine.Probe, peaks: Path | None) -> Peaks | None:
+    if peaks is None or not probe.samples_per_pixel:
+        return None
+    try:
+        data = await asyncio.to_thread(waveforms.read_peaks, peaks)
+    except OSError:
+        return None
+    return Peaks(
+        sample_rate=probe.sample_rate, samples_per_pixel=probe.samples_per_pixel, data=data
+    )
 
 
 def _probe_slot() -> asyncio.Semaphore:

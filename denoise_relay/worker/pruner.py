@@ -24,6 +24,8 @@ from denoise_relay.worker import workspace
 LOOK_SECONDS: Final = 60.0
 #: Old jobs go soon after their day, in small transactions.
 JOBS_EVERY_SECONDS: Final = 3600.0
+#: What processes that died have left of jobs that ran.
+SEGMENTS_EVERY_SECONDS: Final = 3600.0
 #: Orphans are found by listing the storage.
 FILES_EVERY_SECONDS: Final = 86_400.0
 
@@ -61,6 +63,8 @@ class Pruner:
         self._stopping.clear()
         if self._settings.RETENTION_DAYS and await self._take("prune_jobs", JOBS_EVERY_SECONDS):
             await asyncio.to_thread(self._prune, jobs=True)
+        if await self._take("prune_segments", SEGMENTS_EVERY_SECONDS):
+            await database.call(segments.discard_left_behind)
         if await self._take("prune_files", FILES_EVERY_SECONDS):
             await asyncio.to_thread(self._prune, jobs=False)
 
@@ -74,7 +78,6 @@ class Pruner:
                 days = self._settings.RETENTION_DAYS
                 retention.prune_jobs(tally, days=days, dry_run=False, progress=self._progress)
             else:
-                segments.discard_left_behind()
                 workspace.delete_abandoned(self._settings)
                 # A remote storage is asked once for each recording, and may bill it: there,
                 # `denoise_prune` does it when somebody wants it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +24,15 @@ from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.worker import parts, workspace
-from denoise_relay.worker.analysis import Analysis, Analyst
 from denoise_relay.worker.conclusion import CONCLUDE_SECONDS, conclude
 from denoise_relay.worker.deadline import Deadline
+from denoise_relay.worker.finishing import Finished, Finisher
 from denoise_relay.worker.parts import PartedJob
 from denoise_relay.worker.previews import PreviewWriter
 from denoise_relay.worker.results import ResultStore
-from denoise_relay.worker.verification import ResultVerifier
 
 #: Characters of an error that are kept for staff.
 DETAIL_LIMIT = 4000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Done:
-    """What the work on a job has come to."""
-
-    #: The column of the job that says where the result is.
-    where: dict[str, str]
-    #: For people; "" if there is nothing to say.
-    warning: str
-    analysis: Analysis
 
 
 class Runner:
@@ -57,13 +44,12 @@ class Runner:
         *,
         backend: Backend,
         writer: JournalWriter,
-        verifier: ResultVerifier,
-        analyst: Analyst,
+        finisher: Finisher,
         settings: RelaySettings,
     ) -> None:
         self._lease, self._settings = lease, settings
         self._backend = backend
-        self._verifier, self._analyst = verifier, analyst
+        self._finisher = finisher
         self._writer = writer
         self._previews = PreviewWriter(lease)
         self._assignment: Assignment | None = None
@@ -136,9 +122,9 @@ class Runner:
             self._writer.forget(self._lease)
             await self._previews.stop()
 
-    async def _work(self, job: Job, deadline: Deadline) -> _Done:
-        """Let the backend process the job, and verify and store the file it made, before the
-        deadline. Raises `JobFailed`."""
+    async def _work(self, job: Job, deadline: Deadline) -> Finished:
+        """Let the backend process the job, and finish the file that it made, before the deadline.
+        Raises `JobFailed`."""
         self._attempt, self._upstream_id = job.attempt, job.upstream_id
         if job.upstream_id and job.status == Status.QUEUED:  # see `jobs.fetching`
             await self._write(None, status=Status.PROCESSING)
@@ -151,14 +137,16 @@ class Runner:
                 async with asyncio.timeout_at(deadline.at) as timeout:
                     self._assignment = await workspace.assignment(job, folder, preset)
                     result = await self._done(job)
-                    source = self._assignment.source
-                    async with self._analyst.analysing(
-                        job, self._lease, source, result.file, folder
-                    ) as analysis:
-                        warning = await self._verified(job, result, deadline)
-                        where = await results.store(job, result)
-                        analysis.keep(stack.pop_all())
-                    return _Done(where=where, warning=warning, analysis=analysis)
+                    return await self._finisher.finish(
+                        self,
+                        self._lease,
+                        job,
+                        result,
+                        backend=self._backend,
+                        deadline=deadline,
+                        results=results,
+                        workspace=stack,
+                    )
             except TimeoutError as error:
                 if not timeout.expired():
                     raise  # the backend's own
@@ -175,19 +163,7 @@ class Runner:
             self, self._lease, job, backend=self._backend, settings=self._settings
         ).run()
 
-    async def _verified(self, job: Job, result: Result, deadline: Deadline) -> str:
-        if result.file is None or not self._verifier.enabled:
-            return ""
-        self.report(99.0, _("Checking the result"))
-        return await self._verifier.warning_about(
-            job.pk,
-            self._backend,
-            self.assignment.source,
-            result.file,
-            within=deadline.seconds_left / 2,  # the rest is for storing a result that was paid for
-        )
-
-    async def _finish(self, done: _Done, begun: float) -> None:
+    async def _finish(self, done: Finished, begun: float) -> None:
         try:
             await done.analysis.wait(asyncio.get_running_loop().time() - begun)
         except asyncio.CancelledError:
@@ -198,7 +174,7 @@ class Runner:
             raise
         await self._end_well(done)
 
-    async def _end_well(self, done: _Done) -> None:
+    async def _end_well(self, done: Finished) -> None:
         url = done.where.get("result_url", "")
         fact = Fact(stage=Stage.DONE, pct=100.0, message=_("Done"), url=url, warning=done.warning)
         try:

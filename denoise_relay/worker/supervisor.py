@@ -27,12 +27,11 @@ from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
-from denoise_relay.worker.analysis import Analyst
 from denoise_relay.worker.cancels import CancelForwarder
+from denoise_relay.worker.finishing import Finisher
 from denoise_relay.worker.pruner import Pruner
 from denoise_relay.worker.runner import Runner
 from denoise_relay.worker.signal_sender import SignalSender
-from denoise_relay.worker.verification import ResultVerifier
 from denoise_relay.worker.watchdog import LeaseWatchdog
 
 #: Between two looks for jobs, because a message that there is one may be lost.
@@ -56,7 +55,7 @@ class Supervisor:
         self._backend = backend
         self._settings = settings
         self._writer = JournalWriter(events_per_second=settings.EVENTS_PER_SECOND)
-        self._verifier, self._analyst = ResultVerifier(settings), Analyst(settings)
+        self._finisher = Finisher(settings)
         self._signals = SignalSender(settings.LEASE_SECONDS)
         self._runners: dict[UUID, asyncio.Task[None]] = {}
         #: Set to sweep at once.
@@ -112,7 +111,7 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._drain()
-        await self._analyst.stop()
+        await self._finisher.stop()
         await self._side_tasks.stop()
         self._watchdog.stop()
         await self._cancels.stop()
@@ -210,8 +209,7 @@ class Supervisor:
             lease,
             backend=self._backend,
             writer=self._writer,
-            verifier=self._verifier,
-            analyst=self._analyst,
+            finisher=self._finisher,
             settings=self._settings,
         )
         task = spawn(runner.run(), f"denoise-runner-{lease.job.hex[:8]}")

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from denoise_relay.engine import protocol
 from denoise_relay.engine.child import limits
+from denoise_relay.engine.child.arguments import parse
 from denoise_relay.engine.errors import MediaRejected
-from denoise_relay.engine.presets import PRESETS
 
 #: Where reading ends and writing starts, in percent of a denoising.
 _READ_PCT: Final = 5.0
@@ -46,7 +46,7 @@ class _Reporter:
 
 def main(arguments: list[str]) -> int:
     """Run one command. Exit status 0 whenever the last line is an outcome."""
-    options = _parse(arguments)
+    options = parse(arguments)
     limits.apply(cpu_seconds=options.cpu_seconds, parent_pid=options.parent)
     # What a native library prints must not get between our lines.
     reporter = _Reporter(os.dup(1))
@@ -60,56 +60,6 @@ def main(arguments: list[str]) -> int:
     else:
         reporter.send({"result": dataclasses.asdict(record)})
     return 0
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m denoise_relay.engine.child")
-    parser.add_argument("--parent", type=int, default=os.getppid())
-    parser.add_argument("--cpu-seconds", type=int, default=3600)
-    commands = parser.add_subparsers(dest="command", required=True)
-    probe = commands.add_parser("probe")
-    probe.add_argument("--max-duration-seconds", type=float)
-    probe.add_argument("--peaks")
-    probe.add_argument("--peaks-seconds", type=float, default=8.0)
-    probe.add_argument("source")
-    denoise = commands.add_parser("denoise")
-    denoise.add_argument("--preset", choices=PRESETS, default="best")
-    denoise.add_argument("--segments")
-    denoise.add_argument("source")
-    denoise.add_argument("target")
-    verify = commands.add_parser("verify")
-    verify.add_argument("before")
-    verify.add_argument("after")
-    analyse = commands.add_parser("analyse")
-    analyse.add_argument("--loudness-changed", action="store_true")
-    analyse.add_argument("before")
-    analyse.add_argument("after")
-    analyse.add_argument("folder")
-    excerpt = commands.add_parser("excerpt")
-    excerpt.add_argument("--seconds", type=float, required=True)
-    excerpt.add_argument("source")
-    excerpt.add_argument("target")
-    plan = commands.add_parser("plan")
-    plan.add_argument("--max-seconds", type=float, required=True)
-    plan.add_argument("--max-bytes", type=int, required=True)
-    plan.add_argument("--overlap-seconds", type=float, required=True)
-    plan.add_argument("source")
-    cut = commands.add_parser("cut")
-    cut.add_argument("--start", type=int, required=True)
-    cut.add_argument("--end", type=int, required=True)
-    cut.add_argument("--max-bytes", type=int, required=True)
-    cut.add_argument("source")
-    cut.add_argument("target")
-    join = commands.add_parser("join")
-    join.add_argument("--rate", type=int, required=True)
-    join.add_argument("--channels", type=int, required=True)
-    join.add_argument("--total", type=int, required=True)
-    join.add_argument("--overlap", type=int, required=True)
-    join.add_argument("--cuts", type=int, nargs="*", required=True)
-    join.add_argument("source")
-    join.add_argument("target")
-    join.add_argument("results", nargs="+")
-    return parser.parse_args(arguments)
 
 
 def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
@@ -235,6 +185,21 @@ def _join(options: argparse.Namespace, reporter: _Reporter) -> Any:
     return protocol.Cut(duration_seconds=seconds)
 
 
+def _render(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.mix import share_of_recording
+    from denoise_relay.engine.child.render import render_files
+
+    return render_files(
+        options.before,
+        options.after,
+        options.target,
+        format=options.format,
+        share=share_of_recording(options.mix, options.max_attenuation_db),
+        loudness_lufs=options.loudness_lufs,
+        on_progress=lambda share: reporter.progress(share * 100, protocol.WRITING),
+    )
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "probe": _probe,
     "denoise": _denoise,
@@ -244,6 +209,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "plan": _plan,
     "cut": _cut,
     "join": _join,
+    "render": _render,
 }
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ class Source(io.RawIOBase):
         return self._file.tell()
 
 
-def open_container(source: Source) -> InputContainer:
-    """Open `source` for demuxing audio. Close what comes back.
+def open_container(source: Source, *, flags: str = "") -> InputContainer:
+    """Open `source` for demuxing audio. Close what comes back. `flags` are FFmpeg's `fflags`.
 
     Raises `MediaRejected` with `not_media` or `unsupported`. Video is never decoded: its decoders
     are not on the list, and they are the larger part of FFmpeg's attack surface.
@@ -83,6 +83,7 @@ def open_container(source: Source) -> InputContainer:
                 "codec_whitelist": ",".join(_DECODERS),
                 "protocol_whitelist": "",
                 "max_streams": str(MAX_STREAMS),
+                **({"fflags": flags} if flags else {}),
             },
             io_open=_refuse_to_open,
             **_LENIENT_TAGS,

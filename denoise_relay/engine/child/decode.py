@@ -107,7 +107,9 @@ def _to_float(frame: AudioFrame, channels: int) -> Samples:
     if kind.startswith("f"):
         with np.errstate(invalid="ignore", over="ignore"):
             real = np.clip(raw, -_LOUDEST, _LOUDEST).astype(np.float32)
-        return np.ascontiguousarray(np.nan_to_num(real, nan=0.0))
+        if np.isnan(real).any():
+            real = np.nan_to_num(real, nan=0.0)
+        return np.ascontiguousarray(real)
     return np.ascontiguousarray(((raw.astype(np.float64) - offset) * scale).astype(np.float32))
 
 

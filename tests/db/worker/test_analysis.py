@@ -18,7 +18,7 @@ from denoise_relay.backends.base import Result, Run
 from denoise_relay.exceptions import JobFailed
 from denoise_relay.journal import leases
 from denoise_relay.media import waveforms
-from denoise_relay.models import DerivedFile, Segment, Waveform
+from denoise_relay.models import DerivedFile, Job, Segment, Waveform
 from denoise_relay.runtime import database
 from denoise_relay.worker import analysis
 from denoise_relay.worker.analysis import Analyst
@@ -54,12 +54,12 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
 
 
 async def test_the_end_does_not_wait_for_a_long_analysis(gate: Gate, media: Path) -> None:
-    job = await new_job(duration_seconds=900.0, loudness_lufs=-16.0)
+    job = await new_job(duration_seconds=900.0)
     async with working(Scripted(SETTINGS, finish)) as supervisor:
         (found,) = await ended(job, within=5)
         assert (found.status, found.statistics) == ("done", None)
         assert supervisor.running == frozenset()  # its place is free for the next job
-        assert (gate.timeouts, gate.loudness_changed) == ([150.0], [True])
+        assert (gate.timeouts, gate.loudness_changed) == ([150.0], [False])
 
         gate.go_on.set()
         found = await analysed(job)
@@ -69,6 +69,18 @@ async def test_the_end_does_not_wait_for_a_long_analysis(gate: Gate, media: Path
     # 20 dB less, and 6 dB less because it is louder than it was.
     assert found.statistics["noise_reduction_db"] == 26.0
     assert stored(media) == [b"RIFF", b"both", b"clean", b"picture"]  # and not what a link names
+
+
+async def test_a_result_that_was_made_louder_is_compared_at_its_level(
+    gate: Gate, tmp_path: Path
+) -> None:
+    gate.go_on.set()
+    job = Job(loudness_lufs=-16.0, duration_seconds=100_000.0)
+
+    with new_folder(SETTINGS) as folder:
+        await analysis.analyse(job, tmp_path, tmp_path, Path(folder, "analysis"))
+
+    assert (gate.timeouts, gate.loudness_changed) == ([600.0], [True])
 
 
 async def test_a_quick_analysis_is_there_with_the_end(gate: Gate) -> None:

@@ -11,8 +11,9 @@ from django.db import connections
 from django.utils import timezone
 
 from denoise_relay.journal import schedule
-from denoise_relay.models import Job, ScheduledTask
+from denoise_relay.models import Job, ScheduledTask, Segment
 from denoise_relay.runtime import database
+from tests.db.analyses import add_segment
 from tests.db.factories import finish, stored_job
 from tests.db.jobs.prune_command import aged, orphan
 from tests.db.scripted_backends import Scripted
@@ -50,3 +51,11 @@ async def test_a_supervisor_deletes_what_is_old(days: int) -> None:
     assert kept == ({recent} if days else {old, recent})
     assert Path(recent.result.path).exists()
     assert Path(old.result.path).exists() is not bool(days)
+
+
+async def test_a_supervisor_deletes_what_a_dead_process_left_of_a_job() -> None:
+    old = await database.call(lambda: aged(finish(stored_job()), 1))
+    await database.call(add_segment, old, 0)
+
+    async with working(Scripted(QUICK)):
+        await eventually(lambda: database.call(lambda: not Segment.objects.exists()))

@@ -1,0 +1,67 @@
+"""The command line of the child process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from denoise_relay.engine.presets import PRESETS
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command, and what it needs. Exits for anything that the parent would not say."""
+    parser = argparse.ArgumentParser(prog="python -m denoise_relay.engine.child")
+    parser.add_argument("--parent", type=int, default=os.getppid())
+    parser.add_argument("--cpu-seconds", type=int, default=3600)
+    commands = parser.add_subparsers(dest="command", required=True)
+    probe = commands.add_parser("probe")
+    probe.add_argument("--max-duration-seconds", type=float)
+    probe.add_argument("--peaks")
+    probe.add_argument("--peaks-seconds", type=float, default=8.0)
+    probe.add_argument("source")
+    denoise = commands.add_parser("denoise")
+    denoise.add_argument("--preset", choices=PRESETS, default="best")
+    denoise.add_argument("--segments")
+    denoise.add_argument("source")
+    denoise.add_argument("target")
+    verify = commands.add_parser("verify")
+    verify.add_argument("before")
+    verify.add_argument("after")
+    analyse = commands.add_parser("analyse")
+    analyse.add_argument("--loudness-changed", action="store_true")
+    analyse.add_argument("before")
+    analyse.add_argument("after")
+    analyse.add_argument("folder")
+    excerpt = commands.add_parser("excerpt")
+    excerpt.add_argument("--seconds", type=float, required=True)
+    excerpt.add_argument("source")
+    excerpt.add_argument("target")
+    plan = commands.add_parser("plan")
+    plan.add_argument("--max-seconds", type=float, required=True)
+    plan.add_argument("--max-bytes", type=int, required=True)
+    plan.add_argument("--overlap-seconds", type=float, required=True)
+    plan.add_argument("source")
+    cut = commands.add_parser("cut")
+    cut.add_argument("--start", type=int, required=True)
+    cut.add_argument("--end", type=int, required=True)
+    cut.add_argument("--max-bytes", type=int, required=True)
+    cut.add_argument("source")
+    cut.add_argument("target")
+    join = commands.add_parser("join")
+    join.add_argument("--rate", type=int, required=True)
+    join.add_argument("--channels", type=int, required=True)
+    join.add_argument("--total", type=int, required=True)
+    join.add_argument("--overlap", type=int, required=True)
+    join.add_argument("--cuts", type=int, nargs="*", required=True)
+    join.add_argument("source")
+    join.add_argument("target")
+    join.add_argument("results", nargs="+")
+    render = commands.add_parser("render")
+    render.add_argument("--format", required=True)
+    render.add_argument("--mix", type=float, required=True)
+    render.add_argument("--max-attenuation-db", type=float)
+    render.add_argument("--loudness-lufs", type=float)
+    render.add_argument("before")
+    render.add_argument("after")
+    render.add_argument("target")
+    return parser.parse_args(arguments)

@@ -1,0 +1,77 @@
+"""From what a backend returns to a result that is kept: verification, analysis, storing."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from denoise_relay.backends.base import Backend, Result, Run
+from denoise_relay.conf import RelaySettings
+from denoise_relay.journal.leases import Lease
+from denoise_relay.models import Job
+from denoise_relay.worker.analysis import Analysis, Analyst
+from denoise_relay.worker.deadline import Deadline
+from denoise_relay.worker.results import ResultStore
+from denoise_relay.worker.verification import ResultVerifier
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What the work on a job has come to."""
+
+    #: The column of the job that says where the result is.
+    where: dict[str, str]
+    #: For people; "" if there is nothing to say.
+    warning: str
+    #: Goes on.
+    analysis: Analysis
+
+
+class Finisher:
+    """One per process, used from one event loop."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        self._verifier, self._analyst = ResultVerifier(settings), Analyst(settings)
+
+    async def stop(self) -> None:
+        """End what goes on after jobs have ended. May be repeated."""
+        await self._analyst.stop()
+
+    async def finish(
+        self,
+        run: Run,
+        lease: Lease,
+        job: Job,
+        result: Result,
+        *,
+        backend: Backend,
+        deadline: Deadline,
+        results: ResultStore,
+        workspace: contextlib.ExitStack,
+    ) -> Finished:
+        """Look at a result, have it analysed, and store it.
+
+        `workspace` is closed when nothing is done with the job's files any more. Raises
+        `JobFailed`; the caller cancels this at the job's deadline.
+        """
+        source, folder = run.assignment.source, run.assignment.workspace
+        async with self._analyst.analysing(job, lease, source, result.file, folder) as analysis:
+            # The other half of the time is for storing a result that was paid for.
+            within = deadline.seconds_left / 2
+            warning = await self._verified(run, job, backend, result, within)
+            where = await results.store(job, result)
+            analysis.keep(workspace.pop_all())
+        return Finished(where=where, warning=warning, analysis=analysis)
+
+    async def _verified(
+        self, run: Run, job: Job, backend: Backend, result: Result, within: float
+    ) -> str:
+        if result.file is None or not self._verifier.enabled:
+            return ""
+        run.report(99.0, _("Checking the result"))
+        source = run.assignment.source
+        return await self._verifier.warning_about(
+            job.pk, backend, source, result.file, within=within
+        )

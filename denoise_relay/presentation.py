@@ -84,7 +84,7 @@ def links_of(job: Job) -> JobLinks:
         spectrogram_original=path("spectrogram", "original"),
         spectrogram_denoised=path("spectrogram", "denoised"),
         statistics=path("statistics"),
-        render=f"{path('job')}download/",
+        render=path("download"),
     )
 
 

@@ -7,6 +7,7 @@ from django.urls import path
 from denoise_relay.comparison import views as comparison
 from denoise_relay.live import event_stream
 from denoise_relay.media import analysis_views as analysis
+from denoise_relay.media import download_views
 from denoise_relay.media import views as media_views
 from denoise_relay.uploads import tus
 from denoise_relay.views import health, jobs, metrics, unavailable, upload
@@ -22,6 +23,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/preview/<str:number>/", analysis.preview, name="preview"),
     path("jobs/<uuid:job_id>/spectrogram/<str:side>/", analysis.spectrogram, name="spectrogram"),
     path("jobs/<uuid:job_id>/statistics/", analysis.statistics, name="statistics"),
+    path("jobs/<uuid:job_id>/download/", download_views.download, name="download"),
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
     path("jobs/<uuid:job_id>/whole/", jobs.whole, name="whole"),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "dev,local,fast,postgres,redis"
+EXTRAS = "dev,local,fast,quality,postgres,redis"
 LTS = "django<6"
 HEAD = "# Made by scripts/lock.py from pyproject.toml; {what}.\n"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -65,7 +65,7 @@ def lowest(project: dict[str, Any]) -> dict[str, str]:
     """`{name: lower bound}` of everything needed at run time, extras included."""
     extras = project["optional-dependencies"]
     required = [*project["dependencies"]]
-    for extra in ("local", "fast", "postgres", "redis", "site"):
+    for extra in ("local", "fast", "quality", "postgres", "redis", "site"):
         required += extras[extra]
     return {
         canonical(line): bound.group(1)

@@ -15,6 +15,7 @@ from typing import Any
 
 from denoise_relay.live import shutdown
 from denoise_relay.live.feed import feed
+from denoise_relay.media.rendering import renderer
 from denoise_relay.runtime import background, database, logs
 from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker import embedded
@@ -34,9 +35,10 @@ async def start() -> None:
 
 
 async def stop() -> None:
-    """Close all viewers, release jobs, end threads."""
+    """Close all viewers, release jobs, end what is made for downloads, end threads."""
     await shutdown.close_all()
     await embedded.stop()
+    await renderer().stop()
     await feed().stop()
     await asyncio.to_thread(database.close)
 

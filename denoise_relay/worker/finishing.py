@@ -1,4 +1,4 @@
-"""From what a backend returns to a result that is kept: verification, analysis, storing."""
+"""From what a backend returns to a result that is kept: options, verification, storing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from denoise_relay.journal.leases import Lease
 from denoise_relay.models import Job
 from denoise_relay.worker.analysis import Analysis, Analyst
 from denoise_relay.worker.deadline import Deadline
+from denoise_relay.worker.options import OptionApplier
 from denoise_relay.worker.results import ResultStore
 from denoise_relay.worker.verification import ResultVerifier
 
@@ -33,6 +34,7 @@ class Finisher:
     """One per process, used from one event loop."""
 
     def __init__(self, settings: RelaySettings) -> None:
+        self._options = OptionApplier()
         self._verifier, self._analyst = ResultVerifier(settings), Analyst(settings)
 
     async def stop(self) -> None:
@@ -51,18 +53,21 @@ class Finisher:
         results: ResultStore,
         workspace: contextlib.ExitStack,
     ) -> Finished:
-        """Look at a result, have it analysed, and store it.
+        """Do with a result what its job wants, look at it, and store it.
 
         `workspace` is closed when nothing is done with the job's files any more. Raises
         `JobFailed`; the caller cancels this at the job's deadline.
         """
+        # Half of the time is for storing a result that was paid for.
+        result, doubt = await self._options.applied(
+            run, job, result, within=deadline.seconds_left / 2
+        )
         source, folder = run.assignment.source, run.assignment.workspace
         async with self._analyst.analysing(job, lease, source, result.file, folder) as analysis:
-            # The other half of the time is for storing a result that was paid for.
-            within = deadline.seconds_left / 2
-            warning = await self._verified(run, job, backend, result, within)
+            found = await self._verified(run, job, backend, result, deadline.seconds_left / 2)
             where = await results.store(job, result)
             analysis.keep(workspace.pop_all())
+        warning = " ".join(text for text in (doubt, found) if text)
         return Finished(where=where, warning=warning, analysis=analysis)
 
     async def _verified(

@@ -119,16 +119,20 @@ def _verify(options: argparse.Namespace, reporter: _Reporter) -> Any:
 
 
 def _analyse(options: argparse.Namespace, reporter: _Reporter) -> Any:
-    from denoise_relay.engine.child.analyse import analyse_files, longest_seconds
+    from denoise_relay.engine.child.analyse import (
+        analyse_files,
+        announced_seconds,
+        longest_seconds,
+    )
     from denoise_relay.engine.child.comparison import largest_comparison_bytes
 
-    seconds = longest_seconds(options.before)
-    limits.bound_output(largest_comparison_bytes(seconds))
+    announced = announced_seconds(options.before)
+    limits.bound_output(largest_comparison_bytes(longest_seconds(announced)))
     return analyse_files(
         options.before,
         options.after,
         options.folder,
-        longest_seconds=seconds,
+        announced=announced,
         loudness_changed=options.loudness_changed,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -24,7 +24,10 @@ _HEADER_BYTES: Final = 1024 * 1024
 
 
 class ComparisonWriter:
-    """The comparison file under construction: the recording's channels, then the result's."""
+    """The comparison file under construction: the recording's channels, then the result's.
+
+    A context manager that closes the file.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,12 @@ class ComparisonWriter:
         #: The greatest magnitude of either side, before the gain.
         self.peak = 0.0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
     def write(self, before: Samples, after: Samples) -> None:
         both = np.concatenate([before, after])
         self.peak = max(self.peak, float(np.abs(both).max(initial=0.0)))
@@ -51,10 +60,10 @@ class ComparisonWriter:
         self._writer.write(both * self._gain, fine=self._fine)
 
     def finish(self) -> None:
+        """Complete the file."""
         self._writer.finish()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
 
 
 def gain_for(peak: float) -> float:
@@ -71,10 +80,10 @@ def write_again(
     gain: float,
 ) -> None:
     """Replace a comparison that clipped."""
-    writer = ComparisonWriter(target, channels=channels, rate=rate, gain=gain)
-    for before, after in pairs:
-        writer.write(before, after)
-    writer.finish()
+    with ComparisonWriter(target, channels=channels, rate=rate, gain=gain) as writer:
+        for before, after in pairs:
+            writer.write(before, after)
+        writer.finish()
 
 
 def largest_comparison_bytes(seconds: float) -> int:

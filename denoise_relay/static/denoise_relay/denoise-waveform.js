@@ -133,7 +133,9 @@ export class DenoiseWaveform extends HTMLElement {
     const total = this.#original?.duration;
     if (!total) return;
     const real = this.#denoised.duration;
-    const fraction = real ? Math.min(1, real / total) : this.#pct / 100;
+    // What will be known is not guessed: the frontier would go back.
+    const guess = this.dataset.grows === undefined ? this.#pct / 100 : 0;
+    const fraction = real ? Math.min(1, real / total) : guess;
     this.dataset.real = String(real > 0);
     this.style.setProperty("--denoise-frontier", `${fraction * 100}%`);
     // Not a second less for a rounding error.

@@ -68,6 +68,9 @@ async def running(
     for number in range(segments):
         add_segment(site, path, number, CLEAN)
     await page.context.add_init_script(RECORD_SHIFTS)
+    # The waveform that the server made of the upload, which the browser may keep.
+    browser = await page.context.new_cdp_session(page.tab)
+    await browser.send("Network.clearBrowserCache")
     await page.goto(path)
     await expect(page.tab.locator("denoise-waveform[data-known]")).to_be_visible()
     return path

@@ -1,16 +1,14 @@
 /**
  * The time line of a player: two waveforms and two spectrograms, a playhead, zoom, and a slider for
  * keys and screen readers. The markup is `_timeline.html`; the look is `waveform.css`.
- *
- * While it plays, only transforms change; pictures are drawn when the waveform, the zoom, the colours or
- * the size change, and once in a while when the view scrolls on.
  */
 
 import { clock, fill } from "../format.js";
 import { part } from "../parts.js";
-import { listenToPointers } from "./timeline_pointer.js";
 import { TimeView } from "./time_view.js";
-import { drawRuler, drawShape, scaleOf, surface, watchLook } from "./waveform_canvas.js";
+import { TimelinePictures } from "./timeline_pictures.js";
+import { listenToPointers } from "./timeline_pointer.js";
+import { watchLook } from "./waveform_canvas.js";
 
 /** @typedef {import("./waveform_data.js").WaveformData} WaveformData */
 
@@ -26,26 +24,13 @@ export class Timeline {
   #onSeek;
   /** @type {HTMLElement} */
   #slider;
-  /** @type {HTMLCanvasElement} */
-  #canvas;
-  /** @type {HTMLImageElement[]} */
-  #pictures;
-  #parts;
   #view = new TimeView();
-  /** @type {WaveformData|null} */
-  #original = null;
-  /** @type {WaveformData|null} */
-  #denoised = null;
+  #pictures;
   #position = 0;
-  /** Pixels of the time line and of the overview, measured when they change: not with each frame. */
-  #width = 0;
-  #stripWidth = 0;
-  #glides = true;
-  /** The stretch that is on the canvas, in seconds; it begins before the view, and ends after it. */
-  #drawn = { from: 0, to: 0, span: -1 };
   #frame = 0;
   #dragging = false;
   #sought = 0;
+  #glides = true;
   /** @type {AbortController|null} */
   #listeners = null;
 
@@ -55,41 +40,37 @@ export class Timeline {
    */
   constructor(root, { onSeek }) {
     this.#root = /** @type {HTMLElement} */ (root.closest('[data-part="timeline"]'));
-    this.#onSeek = onSeek;
     this.#slider = /** @type {HTMLElement} */ (root.querySelector('[role="slider"]'));
-    this.#canvas = /** @type {HTMLCanvasElement} */ (this.#slider.querySelector("canvas"));
-    this.#pictures = [...this.#root.querySelectorAll("img")];
-    const names = ["lanes", "overview", "shown", "playhead", "zoom-in", "zoom-out", "spectrogram"];
-    this.#parts = Object.fromEntries(names.map((name) => [name, part(this.#root, name)]));
+    this.#pictures = new TimelinePictures(this.#root, this.#view);
+    this.#onSeek = onSeek;
   }
 
   connect() {
     if (this.#listeners) return;
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
-    const { lanes, overview, "zoom-in": closer, "zoom-out": wider } = this.#parts;
-    const seek = (/** @type {number} */ fraction, /** @type {boolean} */ done) =>
-      this.#drag(this.#view.seconds(fraction), done);
-    const pan = (/** @type {number} */ fraction) => {
-      this.#view.scrollTo(this.#view.start + fraction * this.#view.span);
-      this.#change();
-    };
+    const lanes = part(this.#root, "lanes");
+    const pan = (/** @type {number} */ fraction) => this.#scrollTo(this.#view.start + fraction * this.#view.span);
     listenToPointers(
       lanes,
-      { seek, pan, zoom: (factor, at) => this.#zoom(factor, this.#view.seconds(at)), zoomed: () => this.#view.zoomed },
+      {
+        seek: (fraction, done) => this.#drag(this.#view.seconds(fraction), done),
+        zoom: (factor, fraction) => this.#zoom(factor, this.#view.seconds(fraction)),
+        pan,
+        zoomed: () => this.#view.zoomed,
+      },
       signal,
     );
-    const scroll = (/** @type {number} */ fraction) => {
-      this.#view.scrollTo(fraction * this.#view.duration - this.#view.span / 2);
-      this.#change();
-    };
-    listenToPointers(overview, { seek: scroll, pan, zoom() {}, zoomed: () => true }, signal);
+    const seek = (/** @type {number} */ fraction) =>
+      this.#scrollTo(fraction * this.#view.duration - this.#view.span / 2);
+    listenToPointers(part(this.#root, "overview"), { seek, pan, zoom() {}, zoomed: () => true }, signal);
     this.#root.addEventListener("keydown", (event) => this.#key(event), { signal });
-    closer.addEventListener("click", () => this.zoomIn(), { signal });
-    wider.addEventListener("click", () => this.zoomOut(), { signal });
-    for (const picture of this.#pictures) {
-      picture.addEventListener("error", () => this.#without(picture), { signal });
-    }
+    part(this.#root, "zoom-in").addEventListener("click", () => this.zoomIn(), { signal });
+    part(this.#root, "zoom-out").addEventListener("click", () => this.zoomOut(), { signal });
+    const still = matchMedia("(prefers-reduced-motion: reduce)");
+    const readMotion = () => (this.#glides = !still.matches);
+    still.addEventListener("change", readMotion, { signal });
+    readMotion();
     watchLook(lanes, () => this.#redraw(), signal);
     this.#say();
     this.#redraw();
@@ -116,15 +97,18 @@ export class Timeline {
    * @param {WaveformData|null} denoised
    */
   setWaveforms(original, denoised) {
-    this.#original = original;
-    this.#denoised = denoised;
+    Object.assign(this.#pictures, { original, denoised });
     this.#redraw();
   }
 
-  /** Load the pictures, which the server has by now. */
+  /** Load the spectrograms, which the server has by now. One that cannot be loaded takes no room. */
   showSpectrograms() {
-    this.#parts.spectrogram.hidden = false;
-    for (const picture of this.#pictures) picture.src ||= picture.dataset.src ?? "";
+    part(this.#root, "spectrogram").hidden = false;
+    for (const picture of this.#root.querySelectorAll("img")) {
+      const figure = /** @type {HTMLElement} */ (picture.closest("figure"));
+      picture.onerror = () => (figure.hidden = true);
+      picture.src ||= picture.dataset.src ?? "";
+    }
   }
 
   /** Where it plays: may be called with each frame. @param {number} seconds */
@@ -161,9 +145,10 @@ export class Timeline {
     this.#change();
   }
 
-  /** @param {HTMLImageElement} picture that could not be loaded */
-  #without(picture) {
-    /** @type {HTMLElement} */ (picture.closest("figure")).hidden = true;
+  /** @param {number} start */
+  #scrollTo(start) {
+    this.#view.scrollTo(start);
+    this.#change();
   }
 
   /**
@@ -212,7 +197,8 @@ export class Timeline {
     const { start } = this.#view;
     this.#view.follow(before, seconds, this.#glides);
     if (Math.floor(seconds) !== Math.floor(before)) this.#say();
-    this.#place(start !== this.#view.start);
+    if (start === this.#view.start) this.#pictures.place(seconds);
+    else this.#pictures.show(seconds);
   }
 
   #say() {
@@ -222,88 +208,17 @@ export class Timeline {
     this.#slider.setAttribute("aria-valuetext", fill(text, { now: clock(this.#position), total: clock(duration) }));
   }
 
-  /** The pictures are not right any more. */
   #redraw() {
-    this.#drawn.span = -1;
+    this.#pictures.forget();
     this.#change();
   }
 
-  /** What is shown changed: bring it to the screen with the next frame. */
+  /** Bring what changed to the screen with the next frame. */
   #change() {
     if (!this.#listeners) return;
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      if (this.#drawn.span < 0) {
-        this.#width = this.#slider.clientWidth;
-        this.#stripWidth = this.#parts.overview.clientWidth;
-        this.#glides = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-        this.#drawOverview();
-      }
-      this.#place(true);
+      this.#pictures.show(this.#position);
     });
   }
-
-  /** @param {boolean} scrolled whether more than the playhead moved */
-  #place(scrolled) {
-    move(this.#parts.playhead, this.#view.fraction(this.#position) * this.#width);
-    const { start, span, duration } = this.#view;
-    if (!scrolled || !this.#width || !span) return;
-    if (span !== this.#drawn.span) this.#showZoom();
-    if (span !== this.#drawn.span || start < this.#drawn.from || start + span > this.#drawn.to) this.#draw();
-    const second = this.#width / span;
-    const round = (/** @type {number} */ x) => Math.round(x * devicePixelRatio) / devicePixelRatio;
-    move(this.#canvas, round((this.#drawn.from - start) * second));
-    for (const picture of this.#pictures) move(picture, -start * second, `scaleX(${duration / span})`);
-    move(this.#parts.shown, (start / duration) * this.#stripWidth);
-  }
-
-  #showZoom() {
-    const { span, duration, zoomed, closest } = this.#view;
-    const { shown, "zoom-in": closer, "zoom-out": wider } = this.#parts;
-    this.#root.toggleAttribute("data-zoomed", zoomed);
-    shown.style.inlineSize = `${(span / duration) * 100}%`;
-    closer.setAttribute("aria-disabled", String(closest));
-    wider.setAttribute("aria-disabled", String(!zoomed));
-  }
-
-  /** Draw more than is shown, so that scrolling a little draws nothing. */
-  #draw() {
-    const { start, span, duration, zoomed } = this.#view;
-    this.#canvas.style.inlineSize = zoomed ? "200%" : "100%";
-    const target = surface(this.#canvas);
-    if (!target) return;
-    const length = zoomed ? span * 2 : span;
-    // A multiple of a column: the shape does not flicker while it scrolls.
-    const column = length / target.width;
-    const from = zoomed ? Math.floor((start - span / 8) / column) * column : 0;
-    this.#drawn = { from, to: from + length, span };
-    const below = drawRuler(target, { from, to: from + length, until: duration });
-    this.#drawBoth(target, { from, to: from + length, below });
-  }
-
-  #drawOverview() {
-    const target = surface(this.#parts.overview.querySelector("canvas"));
-    if (target) this.#drawBoth(target, { from: 0, to: this.#view.duration });
-  }
-
-  /**
-   * @param {import("./waveform_canvas.js").Surface} target
-   * @param {{from: number, to: number, below?: number}} stretch
-   */
-  #drawBoth(target, stretch) {
-    if (stretch.to <= stretch.from) return;
-    const scale = scaleOf(this.#original, this.#denoised);
-    const { outlineColor, color } = target.style;
-    if (this.#original) drawShape(target, this.#original, { ...stretch, scale, color: outlineColor });
-    if (this.#denoised) drawShape(target, this.#denoised, { ...stretch, scale, color });
-  }
-}
-
-/**
- * @param {HTMLElement} element
- * @param {number} x pixels
- * @param {string} more
- */
-function move(element, x, more = "") {
-  element.style.transform = `translateX(${x}px) ${more}`;
 }

@@ -98,7 +98,7 @@ class Previews:
                     raise
                 self._changed.set()
             news = self._next > before
-            pause = PAUSE_SECONDS if news else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = PAUSE_SECONDS if news else min(pause * 1.5, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
     async def _ask(self, name: str) -> bool:

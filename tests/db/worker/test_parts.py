@@ -7,14 +7,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 
 from denoise_relay import engine
-from denoise_relay.backends.base import Limits
+from denoise_relay.backends.base import Limits, Result, Run
 from denoise_relay.backends.upstream import UpstreamBackend
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import LeaseLost
@@ -75,11 +75,13 @@ async def long_job() -> Job:
     return job
 
 
-async def run(upstream: ScriptedUpstream, **changes: Any) -> Job:
+async def run(
+    upstream: ScriptedUpstream, backend: type[UpstreamBackend] = UpstreamBackend, **changes: Any
+) -> Job:
     """A job of a minute, after its end."""
     job = await long_job()
     settings = relay(upstream, **changes)
-    supervisor = Supervisor(UpstreamBackend(settings), settings)
+    supervisor = Supervisor(backend(settings), settings)
     await supervisor.start()
     try:
         (found,) = await ended(job, within=50)
@@ -96,6 +98,25 @@ def parts_of(job: Job) -> list[Part]:
 def submits(upstream: ScriptedUpstream) -> Counter[str]:
     """How often each part was taken, by its own id."""
     return Counter(record.file_name.rpartition("-")[0] for record in upstream.records)
+
+
+class Noting(UpstreamBackend):
+    """Notes whether anybody wants to see what it makes."""
+
+    wanted: ClassVar[list[bool]] = []
+
+    async def run(self, run: Run) -> Result:
+        self.wanted.append(run.assignment.previews)
+        return await super().run(run)
+
+
+async def test_a_part_is_not_shown(upstream: ScriptedUpstream) -> None:
+    """Parts are made side by side, so that the upstream is not even asked what it could show."""
+    Noting.wanted.clear()
+    await run(upstream, Noting)
+
+    assert len(Noting.wanted) >= 4
+    assert not any(Noting.wanted)
 
 
 async def test_the_parts_are_submitted_once_each_and_joined(upstream: ScriptedUpstream) -> None:

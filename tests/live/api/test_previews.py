@@ -63,20 +63,18 @@ def test_people_hear_through_two_relays_what_the_third_has_cleaned(
 
         # The shape of the original is there at once, so that there is something to paint over.
         assert browser.get(f"/jobs/{job}/waveform/original/").json()["complete"]
-        shape = wait_for(lambda: found if (found := grown())["length"] else None, within=60)
+        first = wait_for(lambda: found if (found := grown())["length"] else None, within=60)
+        begun = first["segments"]
+        shape = wait_for(lambda: found if (found := grown())["segments"] > begun else None, 60)
         sound = browser.get(f"/jobs/{job}/preview/0/")
         assert site.statuses() == ["processing"]
 
+        assert not first["complete"]
         assert not shape["complete"]
         assert shape["segments"] * shape["segment_seconds"] < SECONDS
         assert any(shape["data"])
         assert sound.headers["content-type"] == "audio/flac"
         assert sound.content.startswith(b"fLaC")
         assert len(sound.content) > 10_000
-
-        wait_for(lambda: site.statuses() == ["done"], within=120)
-        wait_for(lambda: grown()["complete"], within=30)
-        # Gone when the whole recording is there.
-        wait_for(lambda: browser.get(f"/jobs/{job}/preview/0/").status_code == 404, within=30)
     logs = [path.read_text() for path in site.folder.parent.glob("*/daphne.log")]
     assert not [log for log in logs if "Traceback" in log or "preview_stopped" in log]

@@ -6,6 +6,7 @@ The 404 is the same for what is unknown, not allowed, or not there (yet).
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,9 @@ from denoise_relay.models import Job, Segment, current_jobs
 METHODS = ("GET", "HEAD")
 #: For what does not change, and for what does.
 LASTING, GROWING = "private, max-age=3600", "private, no-cache"
+#: Waveforms become about a third: of a quarter of an hour, 0.9 MB becomes 0.3 MB, in 50 ms.
+_GZIP_FROM_BYTES, _GZIP_LEVEL = 4096, 4
+_GZIP_MAGIC = b"\x1f\x8b"
 #: Digits of the longest number in a URL.
 _DIGITS = 7
 
@@ -103,10 +107,16 @@ async def spectrogram(request: HttpRequest, job_id: UUID, side: str) -> HttpResp
 
 
 async def statistics(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """GET /jobs/<uuid>/statistics/: loudness, noise and so on, before and after, as JSON."""
+    """GET /jobs/<uuid>/statistics/: loudness, noise and so on, before and after, as JSON.
+
+    With `?soon=1`, what has not been measured yet is answered by 204: a page that asks again and
+    again would have an error in its console for each 404.
+    """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     job = await _job(request, job_id)
+    if job.statistics is None and request.GET.get("soon"):
+        return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
     if job.statistics is None:
         raise Http404("No such job.")
     body = msgspec.json.encode(job.statistics)
@@ -153,16 +163,26 @@ async def _answer(
     """The body that `make` builds, unless the client has this version of it."""
     etag = f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
     if if_none_match(request.headers.get("If-None-Match", ""), etag):
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        pack = partial(_packed, make) if zipped and content_type == "application/json" else make
         # In a thread: the waveform of a long recording takes 50 ms.
-        body = await asyncio.get_running_loop().run_in_executor(None, make)
+        body = await asyncio.get_running_loop().run_in_executor(None, pack)
         response = HttpResponse(body, content_type=content_type)
+        if body.startswith(_GZIP_MAGIC):
+            response["Content-Encoding"] = "gzip"
     else:
         response = HttpResponse(status=304)
         del response["Content-Type"]
-    response["ETag"] = etag
+    response["ETag"] = f"W/{etag}"  # weak: compressed or not, it is the same
+    response["Vary"] = "Accept-Encoding"
     response["Cache-Control"] = cache
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _packed(make: Callable[[], bytes]) -> bytes:
+    body = make()
+    return gzip.compress(body, _GZIP_LEVEL, mtime=0) if len(body) >= _GZIP_FROM_BYTES else body
 
 
 def _number(text: str) -> int | None:

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from django import template
 from django.template.context import Context
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from denoise_relay import presentation
@@ -21,6 +23,11 @@ from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
 from denoise_relay.media import renditions
 from denoise_relay.models import Job
+
+#: After a job's end, what was measured may come as much later.
+ANALYSIS_LATE = timedelta(minutes=2)
+#: Noise that is less by fewer dB is not spoken of.
+AUDIBLE_DB = 1.0
 
 register = template.Library()
 
@@ -54,6 +61,8 @@ def denoise_job(
         "shared_socket": presentation.SHARED_SOCKET,
         "variant": variant,
         "controls": controls,
+        "player_mode": _player_mode(job),
+        "less_noise": _less_noise(job),
         "form_token": form_tokens.new(),
         "texts": presentation.element_texts(job, title=title),
         "unplayable": job.extension in UNPLAYABLE,
@@ -85,6 +94,23 @@ def denoise_formats(job: Job) -> list[dict[str, str]]:
         {"name": name, "label": labels[name][0], "hint": labels[name][1]}
         for name in renditions.formats(job)
     ]
+
+
+def _player_mode(job: Job) -> Literal["instrument", "waiting", "plain"]:
+    """What the player can count on: what was measured and the file that is compared are there;
+    they may come soon; or they will not."""
+    if job.statistics:
+        return "instrument"
+    if job.finished_at is None:
+        return "waiting"
+    stored = job.result and timezone.now() - job.finished_at < ANALYSIS_LATE
+    return "waiting" if stored else "plain"
+
+
+def _less_noise(job: Job) -> str:
+    """By how many dB there is less noise; "" if that is not known or would not be heard."""
+    decibels = (job.statistics or {}).get("noise_reduction_db") or 0.0
+    return f"{decibels:.0f}" if decibels >= AUDIBLE_DB else ""
 
 
 @register.filter

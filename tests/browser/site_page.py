@@ -188,9 +188,9 @@ class SitePage:
         assert all(before < after for before, after in pairwise(seen)), seen
 
     async def wait_for_playback(self, seconds: float) -> None:
-        """Wait until the clean recording has been played beyond this position."""
+        """Wait until the player has played beyond this position."""
         await self.tab.wait_for_function(
-            "position => document.querySelector('[data-source=denoised]').currentTime > position",
+            "position => document.querySelector('denoise-player').position > position",
             arg=seconds,
         )
 

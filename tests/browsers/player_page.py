@@ -6,8 +6,7 @@ from typing import Any
 
 from tests.browsers.drivers.tab import Tab
 
-#: The media element that is heard.
-MEDIUM = "document.querySelector('denoise-player audio[data-source=denoised]')"
+PLAYER = "document.querySelector('denoise-player')"
 
 
 class PlayerPage:
@@ -16,10 +15,7 @@ class PlayerPage:
     def __init__(self, tab: Tab, url: str) -> None:
         self.tab = tab
         tab.goto(url)
-        tab.wait_until("() => document.querySelector('denoise-player[data-enhanced]') !== null")
-        tab.wait_until(
-            "() => [...document.querySelectorAll('audio')].every((it) => it.readyState >= 2)"
-        )
+        tab.wait_until(f"() => {PLAYER}?.dataset.ready !== undefined && {PLAYER}.duration > 0")
 
     def press_play(self) -> None:
         """Click the button that plays, or pauses."""
@@ -27,22 +23,23 @@ class PlayerPage:
 
     def switch(self) -> None:
         """Change to the other side."""
-        self.tab.click("[data-part=switch]")
+        other = "denoised" if self.side == "original" else "original"
+        self.tab.click(f"input[data-side={other}]")
 
     @property
     def position(self) -> float:
-        return float(self._ask(f"() => {MEDIUM}.currentTime"))
+        return float(self._ask(f"() => {PLAYER}.position"))
 
     @property
     def side(self) -> str:
-        return str(self._ask("() => document.querySelector('denoise-player').dataset.side"))
+        return str(self._ask(f"() => {PLAYER}.side"))
 
     def wait_until_beyond(self, seconds: float) -> None:
         """Wait until it has been played beyond a position."""
-        self.tab.wait_until(f"(seconds) => {MEDIUM}.currentTime > seconds", seconds)
+        self.tab.wait_until(f"(seconds) => {PLAYER}.position > seconds", seconds)
 
     def wait_until_paused(self) -> None:
-        self.tab.wait_until(f"() => {MEDIUM}.paused")
+        self.tab.wait_until(f"() => !{PLAYER}.playing")
 
     def _ask(self, function: str) -> Any:
         return self.tab.evaluate(function)

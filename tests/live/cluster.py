@@ -68,6 +68,7 @@ class Cluster(ClusterProcesses, JobRows):
             "DENOISE_RELAY_WORKER": "external",
             # What the scripted upstream returns has nothing to do with what it got.
             "DENOISE_RELAY_VERIFY_RESULTS": "0",
+            "DENOISE_RELAY_ANALYSE_RESULTS": "0",
             **{f"DENOISE_RELAY_{name}": value for name, value in TIMEOUTS.items()},
         }
         super().__init__(folder, environ)

@@ -65,12 +65,15 @@ class Rater:
     """The network. Raises `ImportError` where the extra `quality` is not installed."""
 
     def __init__(self) -> None:
+        model = _model()
+        if model is None:
+            raise ImportError(f"no {_MODEL}", name=_PACKAGE)
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
-            _model(), options, providers=["CPUExecutionProvider"]
+            model, options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
 
@@ -92,16 +95,17 @@ class Rater:
 
 def installed() -> bool:
     """Whether the extra `quality` is there. Loads none of it."""
-    return all(importlib.util.find_spec(name) for name in (_PACKAGE, "onnxruntime"))
+    return importlib.util.find_spec("onnxruntime") is not None and _model() is not None
 
 
-def _model() -> str:
+def _model() -> str | None:
+    """The file in the package's folder; its code stays unloaded."""
     spec = importlib.util.find_spec(_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder, _MODEL)
         if path.is_file():
             return str(path)
-    raise ImportError(f"no {_MODEL}", name=_PACKAGE)
+    return None
 
 
 def _resampled(passage: Samples, rate: int) -> Samples:

@@ -21,6 +21,8 @@ MOST_GAIN_DB: Final = 50.0
 _FADE_HOPS: Final = 3
 #: The limiter makes a recording quieter; that is made up for in so many steps.
 _STEPS: Final = 16
+#: Mean square of a hop below which it is silent: -90 dBFS.
+_SILENCE: Final = 1e-9
 _CLOSE_ENOUGH_LU: Final = 0.02
 
 
@@ -49,7 +51,7 @@ class GainCurve:
     def lowered(self, count: int) -> Curve:
         """By how many dB the limiter lowers each of the first `count` gating blocks, about
         (negative or 0)."""
-        powers = self._hops.powers.astype(float) + 1e-15
+        powers = self._hops.powers.astype(float)
         left = powers * (self._points[:-1] + self._points[1:]) ** 2 / 4
         times = np.arange(len(self._points)) * self._hops.length / self._hops.rate
         ends = (np.arange(count) + 1) * STEP_SECONDS
@@ -59,7 +61,10 @@ class GainCurve:
             starts = ends - BLOCK_SECONDS
             return np.asarray(np.interp(ends, times, sums) - np.interp(starts, times, sums))
 
-        return np.asarray(10 * np.log10(of_blocks(left) / of_blocks(powers)))
+        # Sums of a long recording have no digits left for silence, which no gate lets pass anyway.
+        silence = _SILENCE * BLOCK_SECONDS * self._hops.rate / self._hops.length
+        shares = np.maximum(of_blocks(left), silence) / np.maximum(of_blocks(powers), silence)
+        return np.asarray(10 * np.log10(np.minimum(shares, 1.0)))
 
 
 def _smooth(wanted: Curve) -> Curve:

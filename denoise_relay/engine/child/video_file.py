@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import av
 import av.error
+import numpy as np
 from av.stream import Discard, Disposition, Stream
 
 from denoise_relay.engine.child.audio_file import AudioTrack, Kind
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
 from denoise_relay.engine.child.decode import Samples
+from denoise_relay.engine.child.sound_gaps import sound_gaps
 from denoise_relay.engine.child.video_packets import is_plain_vp9, mpeg4_size, packets
 from denoise_relay.engine.errors import MediaRejected
 
@@ -50,7 +52,11 @@ class VideoFile:
             ]
             if not pictures:
                 raise MediaRejected("no_video")
+            self._rate = rate
+            #: Samples of the result so far.
+            self._end = 0
             sound, start = _first_times(source, {stream.index for stream in pictures})
+            self._gaps = sound_gaps(source, sound)
             self._output = av.open(
                 os.fspath(target), "w", format=kind.container, options=kind.options
             )
@@ -85,6 +91,21 @@ class VideoFile:
         self._stack.close()
 
     def write(self, samples: Samples) -> None:
+        while self._gaps and self._gaps[0].at_seconds * self._rate < self._end + samples.shape[1]:
+            gap = self._gaps.popleft()
+            head = max(round(gap.at_seconds * self._rate) - self._end, 0)
+            self._append(samples[:, :head])
+            samples = samples[:, head:]
+            self._end += head
+            left = round(gap.seconds * self._rate)
+            while left > 0:
+                silence = np.zeros((len(samples), min(left, self._rate)), np.float32)
+                self._append(silence)
+                left -= silence.shape[1]
+        self._append(samples)
+        self._end += samples.shape[1]
+
+    def _append(self, samples: Samples) -> None:
         encoded = self._track.write(samples)
         self._copy_until(self._track.end_seconds)
         self._output.mux(encoded)

@@ -1,16 +1,27 @@
 /**
- * `<denoise-player>`: one set of controls over the original and the clean recording.
+ * `<denoise-player>`: four things to hear of one recording, at one place: the original, the clean
+ * recording, what was removed, and a mix.
  *
- * Without this script the two native players inside stay as they are.
+ * `data-mode` says what there is: `instrument`, a comparison file and what was measured of it;
+ * `waiting`, when that may come within two minutes; `plain`, when it does not. Until it is there,
+ * or without Web Audio, two media elements side by side are compared. Without this script the two
+ * native players stay as they are. `data-ready` is there once it can be played.
+ *
+ * For scripts: the properties `side`, `mix`, `position`, `duration`, `playing`, `levelMatched` and
+ * `output`; the methods `play`, `pause` and `seek`; the event `denoise-player:change`.
  */
 
-import { clock, fill } from "./format.js";
 import { part } from "./parts.js";
-import { ABPlayback } from "./player/ab_playback.js";
+import { ComparisonPlayback } from "./player/comparison_playback.js";
+import { commandOf } from "./player/keys.js";
+import { claim, leave, update } from "./player/media_session.js";
+import { PlaybackChoice } from "./player/playback_choice.js";
+import { PlayerControls } from "./player/player_controls.js";
+import { RangeTimeline } from "./player/range_timeline.js";
+import { Timeline } from "./player/timeline.js";
+import { loadWaveform } from "./player/waveform_data.js";
 
-/** @typedef {import("./player/ab_playback.js").Side} Side */
-
-const STEP_SECONDS = 5;
+/** @typedef {import("./player/gains.js").Side} Side */
 
 /**
  * All players of the page. Keys go to the one that was used last.
@@ -21,158 +32,203 @@ const players = new Set();
 let lastUsed = null;
 
 export class DenoisePlayer extends HTMLElement {
-  /** @type {ABPlayback|null} */
-  #connected = null;
-  /** @type {AbortController|null} */
+  /** @type {PlaybackChoice|null} */
+  #choice = null;
+  /** Events of the page and the controls. @type {AbortController|null} */
   #listeners = null;
-  #dragging = false;
+  /** @type {PlayerControls|null} */
+  #controls = null;
+  /** @type {Timeline|null} */
+  #timeline = null;
+  /** How many waveforms have been asked for. */
+  #waveforms = 0;
+  #frame = 0;
 
   connectedCallback() {
-    /** @type {HTMLAudioElement|null} */
-    const original = this.querySelector('audio[data-source="original"]');
-    /** @type {HTMLAudioElement|null} */
-    const denoised = this.querySelector('audio[data-source="denoised"]');
-    if (!original || !denoised || this.#listeners !== null) return;
-    this.#connected = new ABPlayback({ original, denoised });
+    if (this.#listeners !== null || this.querySelectorAll("audio").length < 2) return;
     this.#listeners = new AbortController();
+    const { signal } = this.#listeners;
     players.add(this);
     this.dataset.enhanced = "";
-    part(this, "deck").hidden = false;
-    for (const audio of [original, denoised]) {
-      audio.controls = false;
-      this.#on(audio, ["timeupdate", "seeked", "durationchange", "play", "pause", "ended"], () => {
-        this.#playback.tick();
-        this.#render();
-      });
-      this.#on(audio, ["error"], () => this.#markBroken(audio));
-      // The error may have come before this script did. (`canPlayType` says no to containers
-      // that do play, Matroska for one.)
-      if (audio.error || audio.dataset.broken !== undefined) this.#markBroken(audio);
+    const handlers = { onSeek: (/** @type {number} */ seconds) => this.seek(seconds) };
+    const waveform = part(this, "waveform");
+    this.#timeline = waveform && new Timeline(waveform, handlers);
+    const timelines = [new RangeTimeline(part(this, "seek"), handlers), ...(this.#timeline ? [this.#timeline] : [])];
+    this.#controls = new PlayerControls(this, timelines, signal);
+    for (const name of ["pointerdown", "focusin"]) {
+      this.addEventListener(name, () => this.#use(), { signal });
     }
-    const seek = part(this, "seek");
-    this.#on(part(this, "play"), ["click"], () => this.#toggle());
-    this.#on(part(this, "switch"), ["click"], () => this.#switch());
-    this.#on(seek, ["input"], () => {
-      this.#dragging = true;
-      this.#playback.seek(Number(seek.value));
-      this.#render();
-    });
-    this.#on(seek, ["change"], () => {
-      this.#dragging = false;
-    });
-    this.#on(this, ["pointerdown", "focusin"], () => {
-      lastUsed = this;
-    });
-    this.#on(document, ["keydown"], (event) => this.#key(event));
-    this.#render();
+    document.addEventListener("keydown", (event) => this.#key(event), { signal });
+    this.#choice = new PlaybackChoice(this, (event) => this.#changed(event));
+    this.#choice.begin();
   }
 
   disconnectedCallback() {
     this.#listeners?.abort();
     this.#listeners = null;
-    this.#connected?.pause();
+    this.#controls?.close();
+    this.#choice?.close();
+    this.#choice = null;
+    cancelAnimationFrame(this.#frame);
+    leave(this);
     players.delete(this);
     if (lastUsed === this) lastUsed = null;
   }
 
-  /** The playback, which every caller has: events are listened to while connected only. */
-  get #playback() {
-    return /** @type {ABPlayback} */ (this.#connected);
+  // For scripts
+
+  /** What is heard. A side that there is not is left alone. @type {Side} */
+  get side() {
+    return this.#current?.side ?? "denoised";
   }
 
-  /**
-   * @param {EventTarget} target
-   * @param {string[]} names
-   * @param {(event: any) => void} handler
-   */
-  #on(target, names, handler) {
-    const signal = this.#listeners?.signal;
-    for (const name of names) target.addEventListener(name, handler, { signal });
+  set side(side) {
+    if (!this.sides.includes(side) || side === this.side) return;
+    this.#current?.switchTo(/** @type {any} */ (side));
+    this.#changed();
   }
 
-  async #toggle() {
-    for (const player of players) if (player !== this) player.#connected?.pause();
+  /** What there is to be heard. @returns {Side[]} */
+  get sides() {
+    return this.#current?.sides ?? [];
+  }
+
+  /** The clean recording's share of the mix, 0-1. */
+  get mix() {
+    return this.#comparison?.mix ?? 1;
+  }
+
+  set mix(value) {
+    if (!this.#comparison) return;
+    this.#comparison.mix = value;
+    this.#changed();
+  }
+
+  /** Whether the louder versions are turned down to the softer one. */
+  get levelMatched() {
+    return this.#comparison?.levelMatched ?? false;
+  }
+
+  set levelMatched(value) {
+    if (!this.#comparison) return;
+    this.#comparison.levelMatched = value;
+    this.#changed();
+  }
+
+  /** Whether that is possible. */
+  get matchable() {
+    return this.#comparison?.matchable ?? false;
+  }
+
+  /** Seconds. */
+  get position() {
+    return this.#current?.position ?? 0;
+  }
+
+  /** Seconds; 0 until known. */
+  get duration() {
+    return this.#current?.duration ?? 0;
+  }
+
+  get playing() {
+    return this.#current?.playing ?? false;
+  }
+
+  /** The last AudioNode before the destination; null before the first play, and in plain mode. */
+  get output() {
+    return this.#comparison?.output ?? null;
+  }
+
+  /** @returns {Promise<void>} resolves also if the browser refuses: the page says so */
+  async play() {
+    for (const player of players) if (player !== this) player.pause();
+    const playback = this.#current;
+    if (!playback) return;
+    const playing = playback.play();
+    claim(this, this.dataset.name ?? "");
+    this.#changed();
     try {
-      await this.#playback.toggle();
+      await playing;
     } catch (error) {
+      const name = error instanceof DOMException ? error.name : "";
       // Pausing while the browser is still starting is no failure.
-      if (!(error instanceof DOMException && error.name === "AbortError")) part(this, "refused").hidden = false;
+      if (name === "AbortError" || this.#current !== playback) return;
+      if (name === "NotAllowedError" || !this.#comparison) part(this, "refused").hidden = false;
+      else this.#choice?.giveUp(true);
     }
-    this.#render();
+    this.#changed();
   }
 
-  #switch() {
-    this.#playback.switch();
-    this.#render();
+  pause() {
+    if (!this.playing) return;
+    this.#current?.pause();
+    this.#changed();
   }
 
-  /** @param {HTMLAudioElement} audio */
-  #markBroken(audio) {
-    this.#playback.markBroken(/** @type {Side} */ (audio.dataset.source));
-    for (const note of this.querySelectorAll(`[data-unplayable="${audio.dataset.source}"]`)) {
-      /** @type {HTMLElement} */ (note).hidden = false;
-    }
-    this.#render();
+  /** @param {number} seconds is clamped to the recording */
+  seek(seconds) {
+    this.#current?.seek(seconds);
+    this.#changed();
   }
 
-  /**
-   * Space, arrows and B, wherever the focus is, unless it is on something that uses them itself.
-   * @param {KeyboardEvent} event
-   */
+  get #comparison() {
+    const playback = this.#current;
+    return playback instanceof ComparisonPlayback ? playback : null;
+  }
+
+  get #current() {
+    return this.#choice?.current ?? null;
+  }
+
+  // What people do
+
+  #use() {
+    lastUsed = this;
+    const audio = this.#comparison?.elements[0];
+    // So that it begins at once.
+    if (audio) audio.preload = "auto";
+  }
+
+  /** @param {KeyboardEvent} event wherever the focus is, unless it is on something else */
   #key(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : null;
-    const here = this.contains(target);
-    const nowhere = target === document.body && (lastUsed ?? first(players)) === this;
-    if (!here && !nowhere) return;
-    const onButton = here && target !== null && target.closest("button, a, summary") !== null;
-    /** @type {Record<string, (() => void)|null>} */
-    const actions = {
-      " ": onButton ? null : () => this.#toggle(),
-      ArrowLeft: () => this.#step(-STEP_SECONDS),
-      ArrowRight: () => this.#step(STEP_SECONDS),
-      b: () => this.#switch(),
-      B: () => this.#switch(),
-    };
-    const action = actions[event.key];
-    if (!action) return;
+    const nowhere = target === document.body && (lastUsed ?? players.values().next().value) === this;
+    if (!nowhere && !this.contains(target)) return;
+    const command = this.#controls && commandOf(event, this.#controls.commands);
+    if (!command) return;
     event.preventDefault();
-    action();
+    command();
   }
 
-  /** @param {number} seconds */
-  #step(seconds) {
-    this.#playback.seek(this.#playback.position + seconds);
-    this.#render();
+  /** @param {string} [event] of a media element; otherwise somebody did something */
+  #changed(event) {
+    this.#current?.tick();
+    if (this.#choice?.takeOver()) return;
+    this.#controls?.render();
+    this.#draw();
+    if (this.playing && this.#frame === 0) this.#frame = requestAnimationFrame(this.#move);
+    update(this);
+    if (event === "timeupdate") return;
+    const { side, mix, position, playing, levelMatched } = this;
+    const detail = { side, mix, position, playing, levelMatched };
+    this.dispatchEvent(new CustomEvent("denoise-player:change", { bubbles: true, detail }));
   }
 
-  #render() {
-    const playback = this.#playback;
-    const { position, duration } = playback;
-    const seek = part(this, "seek");
-    seek.max = String(duration);
-    if (!this.#dragging) seek.value = String(position);
-    seek.disabled = duration === 0;
-    seek.style.setProperty("--denoise-played", duration ? `${(position / duration) * 100}%` : "0%");
-    const now = clock(position);
-    const total = clock(duration);
-    seek.setAttribute("aria-valuetext", fill(seek.dataset.text, { now, total }));
-    part(this, "now").textContent = now;
-    part(this, "total").textContent = total;
-    const play = part(this, "play");
-    play.dataset.playing = String(playback.playing);
-    play.setAttribute("aria-label", playback.playing ? play.dataset.pause : play.dataset.play);
-    const toggle = part(this, "switch");
-    toggle.setAttribute("aria-pressed", String(playback.side === "denoised"));
-    toggle.disabled = !playback.canSwitch();
-    this.dataset.side = playback.side;
+  /** Load what the time line shows, as soon as it can be there. */
+  async #draw() {
+    const { mode, early, waveformOriginal = "", waveformDenoised = "" } = this.dataset;
+    const count = mode === "instrument" ? 2 : mode === "waiting" && early !== undefined ? 1 : 0;
+    if (!this.#timeline || count <= this.#waveforms) return;
+    this.#waveforms = count;
+    if (count === 2) this.#timeline.showSpectrograms();
+    const urls = [waveformOriginal, waveformDenoised].slice(0, count);
+    const [original, denoised = null] = await Promise.all(urls.map(loadWaveform));
+    if (count === this.#waveforms) this.#timeline?.setWaveforms(original, denoised);
   }
-}
 
-/**
- * @template T
- * @param {Set<T>} set
- */
-function first(set) {
-  return set.values().next().value;
+  /** The position, smoothly. */
+  #move = () => {
+    this.#controls?.renderPosition();
+    this.#frame = this.playing ? requestAnimationFrame(this.#move) : 0;
+  };
 }

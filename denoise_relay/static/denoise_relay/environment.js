@@ -20,7 +20,7 @@ const FETCH_MS = 10_000;
  */
 
 /**
- * Get JSON of this site; `body` is null unless the status is 2xx. Rejects without a network and
+ * Get JSON of this site; `body` is null unless the status is 2xx, and not 204. Rejects without a network and
  * after 10 seconds.
  * @callback FetchJson
  * @param {string} path
@@ -102,7 +102,8 @@ async function fetchJson(path) {
     credentials: "same-origin",
     signal: AbortSignal.timeout(FETCH_MS),
   });
-  return { status: response.status, body: response.ok ? await response.json() : null };
+  const hasBody = response.ok && response.status !== 204;
+  return { status: response.status, body: hasBody ? await response.json() : null };
 }
 
 /** @param {Record<string, (event: any) => void>} handlers */

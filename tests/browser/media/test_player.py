@@ -1,26 +1,34 @@
-"""The player: one set of controls for the original and the clean recording."""
+"""The player without Web Audio: one set of controls for the original and the clean recording."""
 
 from __future__ import annotations
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import DoneJob, NewPage
 from tests.browser.site_page import SitePage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+NO_WEB_AUDIO = "delete window.AudioContext"
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def listener(new_page: NewPage, done_job: DoneJob) -> SitePage:
     """The page of a job that is done, when both recordings can be played."""
     page = await new_page(owner_of=done_job)
+    await page.context.add_init_script(NO_WEB_AUDIO)
     await page.goto(done_job.path)
     await page.tab.wait_for_function(
         "() => [...document.querySelectorAll('audio')].every(it => it.readyState >= 2)"
     )
     return page
+
+
+def side(listener: SitePage, name: str) -> Locator:
+    """The radio button of a side."""
+    return listener.tab.get_by_role("radio", name=name)
 
 
 async def media(listener: SitePage, side: str, what: str) -> float:
@@ -54,19 +62,20 @@ async def test_seek(listener: SitePage) -> None:
     assert abs(await media(listener, "denoised", "currentTime") - 6) < 0.1
     assert abs(await media(listener, "original", "currentTime") - 6) < 0.1
     await expect(listener.part("now")).to_have_text("0:06")
-    value_text = await listener.tab.get_by_role("slider").get_attribute("aria-valuetext")
+    value_text = await listener.tab.get_by_role("slider", name="Position").get_attribute(
+        "aria-valuetext"
+    )
     assert value_text is not None
     assert value_text.startswith("0:06 of 0:")
 
 
-async def test_the_switch_keeps_the_position_while_playing(listener: SitePage) -> None:
-    await listener.tab.get_by_role("slider").fill("3")
+async def test_the_other_side_keeps_the_position_while_playing(listener: SitePage) -> None:
+    await listener.tab.get_by_role("slider", name="Position").fill("3")
     await listener.button("Play").click()
-    switch = listener.button("Denoised")
-    await expect(switch).to_have_attribute("aria-pressed", "true")
+    await expect(side(listener, "Clean")).to_be_checked()
     before = await media(listener, "denoised", "currentTime")
-    await switch.click()
-    await expect(switch).to_have_attribute("aria-pressed", "false")
+    await side(listener, "Original").click()
+    await expect(side(listener, "Original")).to_be_checked()
     assert await media(listener, "original", "muted") == 0
     assert await media(listener, "denoised", "muted") == 1
     assert await media(listener, "original", "paused") == 0
@@ -83,24 +92,37 @@ async def test_the_switch_keeps_the_position_while_playing(listener: SitePage) -
 
 
 async def test_the_keyboard(listener: SitePage) -> None:
-    keyboard, slider = listener.tab.keyboard, listener.tab.get_by_role("slider")
-    switch = listener.button("Denoised")
+    keyboard, slider = listener.tab.keyboard, listener.tab.get_by_role("slider", name="Position")
     await keyboard.press("ArrowRight")
     assert abs(await media(listener, "denoised", "currentTime") - 5) < 0.1
     await keyboard.press("ArrowLeft")
     assert await media(listener, "denoised", "currentTime") < 0.1
     await keyboard.press("b")
-    await expect(switch).to_have_attribute("aria-pressed", "false")
+    await expect(side(listener, "Original")).to_be_checked()
     await keyboard.press("Space")
     await expect(listener.button("Pause")).to_be_visible()
     await slider.focus()
     await keyboard.press("Space")
     await expect(listener.button("Play")).to_be_visible()
+    # In the group, arrows choose.
+    await side(listener, "Original").focus()
+    await keyboard.press("ArrowRight")
+    await expect(side(listener, "Clean")).to_be_checked()
+    assert await media(listener, "denoised", "currentTime") < 0.5
     # On a button, the space key presses that button.
-    await switch.focus()
+    await listener.part("ask-help").focus()
     await keyboard.press("Space")
-    await expect(switch).to_have_attribute("aria-pressed", "true")
-    await expect(listener.button("Play")).to_be_visible()
+    await expect(listener.heading("Keyboard shortcuts")).to_be_visible()
+    await expect(listener.button("Play")).to_be_attached()
+
+
+async def test_what_needs_web_audio_is_not_offered(listener: SitePage) -> None:
+    for name in ("Removed", "Mix"):
+        await expect(side(listener, name)).to_be_hidden()
+    await expect(listener.tab.get_by_role("switch")).to_be_hidden()
+    await expect(listener.tab.get_by_role("slider")).to_have_count(1)
+    await listener.tab.keyboard.press("3")
+    await expect(side(listener, "Clean")).to_be_checked()
 
 
 async def test_the_files_can_be_downloaded(listener: SitePage) -> None:
@@ -123,8 +145,9 @@ async def test_an_original_that_cannot_be_played_is_reported(
     await page.tab.route(
         "**/audio/original/", lambda route: route.fulfill(body="nothing", content_type="video/avi")
     )
+    await page.context.add_init_script(NO_WEB_AUDIO)
     await page.goto(done_job.path)
     await expect(page.tab.get_by_text("cannot play the original's format")).to_be_visible()
-    await expect(page.button("Denoised")).to_be_disabled()
+    await expect(side(page, "Original")).to_be_disabled()
     await page.button("Play").click()
     await page.wait_for_playback(0.2)

@@ -49,12 +49,12 @@ test("switching keeps the position and goes on playing", async () => {
   await it.play();
   denoised.currentTime = 4.2;
   original.currentTime = 3.7;
-  it.switch();
+  it.switchTo(it.side === "original" ? "denoised" : "original");
   assert.equal(it.side, "original");
   assert.equal(original.currentTime, 4.2);
   assert.deepEqual([original.muted, denoised.muted], [false, true]);
   assert.ok(it.playing);
-  it.switch();
+  it.switchTo(it.side === "original" ? "denoised" : "original");
   assert.equal(it.side, "denoised");
   assert.equal(it.position, 4.2);
 });
@@ -62,7 +62,7 @@ test("switching keeps the position and goes on playing", async () => {
 test("switching while paused stays paused", () => {
   const { original, deck: it } = deck();
   it.seek(5);
-  it.switch();
+  it.switchTo(it.side === "original" ? "denoised" : "original");
   assert.equal(it.position, 5);
   assert.ok(original.paused);
 });
@@ -117,7 +117,7 @@ test("an original that no browser plays is left out", async () => {
   await it.play();
   assert.ok(original.paused);
   assert.equal(denoised.paused, false);
-  it.switch();
+  it.switchTo(it.side === "original" ? "denoised" : "original");
   assert.equal(it.side, "denoised");
   it.seek(4);
   assert.equal(original.currentTime, 0);

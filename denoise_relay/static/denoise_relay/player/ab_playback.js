@@ -30,6 +30,16 @@ export class ABPlayback {
     return this.#side;
   }
 
+  /** Both; only one where the other cannot be played. What is more needs a comparison file. */
+  get sides() {
+    return /** @type {Side[]} */ (["original", "denoised"]).filter((side) => !this.#broken.has(side));
+  }
+
+  /** The elements whose events say that something has changed. */
+  get elements() {
+    return [this.media.original, this.media.denoised];
+  }
+
   get audible() {
     return this.media[this.#side];
   }
@@ -82,12 +92,6 @@ export class ABPlayback {
     this.media.denoised.pause();
   }
 
-  toggle() {
-    if (!this.playing) return this.play();
-    this.pause();
-    return Promise.resolve();
-  }
-
   /** @param {number} seconds is clamped to the recording */
   seek(seconds) {
     const target = Math.min(Math.max(0, seconds), this.duration || 0);
@@ -95,7 +99,7 @@ export class ABPlayback {
     if (this.canSwitch()) this.muted.currentTime = target;
   }
 
-  /** @param {Side} side */
+  /** @param {Side} side one of `sides` */
   switchTo(side) {
     if (side === this.#side || !this.canSwitch()) return;
     const wasPlaying = this.playing;
@@ -104,14 +108,14 @@ export class ABPlayback {
     if (wasPlaying && this.audible.paused) Promise.resolve(this.audible.play()).catch(() => {});
   }
 
-  switch() {
-    this.switchTo(other(this.#side));
-  }
-
-  /** Call now and then while playing. */
+  /** Call it with each event of the elements. */
   tick() {
     if (this.audible.ended) this.pause();
     else if (this.playing) this.#align();
+  }
+
+  close() {
+    this.pause();
   }
 
   /** @param {Side} side */

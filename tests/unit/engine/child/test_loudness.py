@@ -91,6 +91,15 @@ def test_silence_stays_as_it_is() -> None:
     assert np.array_equal(curve.apply(np.ones((1, 4), np.float32)), np.ones((1, 4)))
 
 
+def test_silence_in_a_long_recording_changes_nothing() -> None:
+    """Sums over an hour leave no digits for what is silent."""
+    speech = np.tile(np.repeat([0.5, 0.2, 0.0], [20, 180, 200]), 900)
+    blocks = np.tile(np.repeat([-20.0, -120.0], 20), 900)
+    curve = gain_curve(blocks, _hops(speech), target_lufs=-16.0, ceiling=0.7)
+    assert 4.0 < curve.gain_db < 6.0
+    assert np.isfinite(curve.lowered(len(blocks))).all()
+
+
 def _hops(peaks: material.Signal) -> Hops:
     samples = np.asarray(peaks, np.float32)
     return Hops(length=480, rate=48_000, peaks=samples, powers=samples**2)

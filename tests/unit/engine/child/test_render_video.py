@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,8 @@ class Video:
     audio_codec: str = "aac"
     audio_start: float = 0.0
     video_start: float = 0.0
+    #: Of the sound, at half a second before the click.
+    gap: float = 0.0
     subtitles: str = ""
 
     def make(self, path: Path) -> Path:
@@ -51,7 +54,8 @@ class Video:
                     np.ascontiguousarray(_sound()[None, start : start + 1024]), "fltp", "mono"
                 )
                 frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
-                frame.pts = start + round(self.audio_start * RATE)
+                paused = self.gap if start > (CLICK - 0.5) * RATE else 0.0
+                frame.pts = start + round((self.audio_start + paused) * RATE)
                 packets += audio.encode(frame)
             packets += audio.encode(None)
             if self.subtitles:
@@ -172,3 +176,38 @@ async def test_a_recording_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(engine.MediaRejected) as caught:
         await _rendered(source, tmp_path, "mp4")
     assert caught.value.code == "no_video"
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+@pytest.mark.asyncio
+async def test_pauses_of_the_sound_are_kept(container: str, tmp_path: Path) -> None:
+    source = Video(container=container, codec="libx264", gap=1.0).make(tmp_path / "source")
+    expected = CLICK + 1.0
+    target = await _rendered(source, tmp_path, "mkv")
+    assert _click(target) == pytest.approx(expected, abs=0.03)
+    assert _pictures(target) == _pictures(source)
+
+
+@pytest.mark.parametrize("format", ["mp4", "mkv"])
+@pytest.mark.asyncio
+async def test_a_phone_held_upright_stays_so(format: str, tmp_path: Path) -> None:
+    source = Video(container="mp4", codec="libx264").make(tmp_path / "source")
+    data = bytearray(source.read_bytes())
+    # The matrix of the first track's header (ISO/IEC 14496-12, 8.3.2): a quarter turn.
+    matrix = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    turned = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+    data[matrix : matrix + len(turned)] = turned
+    source.write_bytes(data)
+    assert _rotation(source) == _rotation(await _rendered(source, tmp_path, format)) == -90
+
+
+def _rotation(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return next(file.decode(video=0)).rotation
+
+
+@pytest.mark.asyncio
+async def test_hevc_gets_the_tag_that_apple_plays(tmp_path: Path) -> None:
+    source = Video(container="matroska", codec="libx265").make(tmp_path / "source")
+    with av.open(str(await _rendered(source, tmp_path, "mp4"))) as file:
+        assert file.streams.video[0].codec_context.codec_tag == "hvc1"

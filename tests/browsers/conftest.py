@@ -18,7 +18,7 @@ from tests.browsers.drivers.firefox import Firefox, firefox
 from tests.browsers.drivers.tab import Tab
 from tests.browsers.drivers.webkit import WebKit, webkit
 from tests.browsers.job_page import JobPage
-from tests.live.recordings import tone_in_noise
+from tests.browsers.tones import tones
 from tests.processes import WebProcess
 from tests.sites import Site
 from tests.upstreams import SteppedUpstream
@@ -29,7 +29,9 @@ BROWSERS: dict[str, Callable[[Path, Mapping[str, str]], AbstractContextManager[B
     "firefox": firefox,
     "webkit": webkit,
 }
-RECORDING_SECONDS = 12
+RECORDING_SECONDS = 30
+#: The two tones of the recording; the upstream removes the second.
+CLEAN_HERTZ, NOISE_HERTZ = 500, 3000
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def browser(
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "a talk.wav"
-    path.write_bytes(tone_in_noise(RECORDING_SECONDS, rate=8_000))
+    path.write_bytes(tones(RECORDING_SECONDS, CLEAN_HERTZ, NOISE_HERTZ))
     return path
 
 
 @pytest.fixture(scope="session")
-def session_upstream(recording: Path) -> Iterator[SteppedUpstream]:
+def session_upstream() -> Iterator[SteppedUpstream]:
     upstream = SteppedUpstream()
     with upstream:
-        upstream.result = recording.read_bytes()
+        upstream.result = tones(RECORDING_SECONDS, CLEAN_HERTZ)
         yield upstream
 
 
@@ -99,7 +101,7 @@ def web(
 
 @pytest.fixture(scope="session")
 def done_job(web: WebProcess, recording: Path) -> DoneJob:
-    """Made once, without a browser."""
+    """Made once, without a browser; its comparison file is there."""
     with httpx.Client(base_url=web.url, trust_env=False, timeout=20) as client:
         token = client.get("/").text.partition('name="csrfmiddlewaretoken" value="')[2]
         answer = client.post(
@@ -109,7 +111,7 @@ def done_job(web: WebProcess, recording: Path) -> DoneJob:
             headers={"Accept": "application/json"},
         )
         path: str = answer.json()["url"]
-        wait_for(lambda: client.get(f"{path}status/").json()["stage"] == "done", within=30)
+        wait_for(lambda: client.get(f"{path}statistics/").status_code == 200, within=45)
         return DoneJob(path, dict(client.cookies))
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.browsers.job_page import JobPage
 from tests.processes import WebProcess
 from tests.upstreams import SteppedUpstream
 from tests.waiting import wait_for
+
+#: WebKit starts anew for each test.
+pytestmark = pytest.mark.timeout(150)
 
 
 def open_sockets(web: WebProcess) -> int:

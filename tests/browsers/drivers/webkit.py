@@ -18,7 +18,7 @@ from tests.processes import Process
 #: Where distributions put a browser that is not meant for people, below these folders.
 PLACES = ("/usr/lib", "/usr/libexec", "/usr/lib64")
 PATTERNS = ("webkit2gtk-4.*/MiniBrowser", "*/webkit2gtk-4.*/MiniBrowser")
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 #: The key under which WebDriver sends a reference to an element.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 CALL = """

@@ -155,7 +155,7 @@ def test_links_for_each_format(job: Job, owner: User, monkeypatch: pytest.Monkey
     assert 'data-format="mkv"' in _links(video)
     # A job's page has the panel for its end already.
     assert 'data-format="mp3"' in _links(stored_job(owner=owner))
-    assert "<a" not in _links(fail(stored_job(owner=owner)))
+    assert "<a" not in _links(fail(stored_job(owner=owner), "Broken."))
     monkeypatch.setattr(engine, "available", lambda: False)
     assert _links(video).count("<a") == 1
 

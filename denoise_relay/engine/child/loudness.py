@@ -1,20 +1,16 @@
-"""Measures how loud a stream is, by ITU-R BS.1770, and its true peaks."""
+"""Measures how loud a stream is from block to block, by ITU-R BS.1770, and its true peaks."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
-import av.error
 import numpy as np
 import numpy.typing as npt
-from av.audio.frame import AudioFrame
-from av.filter import Graph
 
 from denoise_relay.engine.child.decode import Samples
-from denoise_relay.engine.child.resample import LAYOUTS
+from denoise_relay.engine.child.loudness_meter import Ebur128
 
 Curve = npt.NDArray[np.float64]  # shape (values,)
 
@@ -36,40 +32,18 @@ _REACH: Final = 16
 _UNLIKELY: Final = 0.4
 
 
-class LoudnessMeter:
+class BlockLoudnessMeter:
     """The loudness of each gating block of a stream.
 
     Memory: 8 bytes for each tenth of a second.
     """
 
     def __init__(self, *, channels: int, rate: int) -> None:
-        self._layout, self._rate = LAYOUTS[channels], rate
-        self._graph = Graph()
-        source = self._graph.add_abuffer(
-            sample_rate=rate, format="fltp", layout=self._layout, time_base=Fraction(1, rate)
-        )
-        meter = self._graph.add("ebur128", "metadata=1")
-        self._sink = self._graph.add("abuffersink")
-        source.link_to(meter)
-        meter.link_to(self._sink)
-        self._graph.configure()
-        self._pushed = 0
+        self._filter = Ebur128(channels=channels, rate=rate)
         self._blocks: list[float] = []
 
     def push(self, samples: Samples) -> None:
-        if not samples.shape[1]:
-            return
-        frame = AudioFrame.from_ndarray(samples, "fltp", self._layout)
-        frame.sample_rate, frame.pts = self._rate, self._pushed
-        frame.time_base = Fraction(1, self._rate)
-        self._pushed += samples.shape[1]
-        self._graph.push(frame)
-        while True:
-            try:
-                measured = self._sink.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            self._blocks.append(float(measured.metadata["lavfi.r128.M"]))
+        self._blocks.extend(float(said["lavfi.r128.M"]) for said in self._filter.push(samples))
 
     def blocks(self) -> Curve:
         """LUFS of the block that ends at each step: at `STEP_SECONDS`, at twice that, …

@@ -16,7 +16,7 @@ from denoise_relay.engine.child.audio_file import (
     largest_audio_bytes,
 )
 from denoise_relay.engine.child.limiter import MOST_GAIN_DB, GainCurve, gain_curve
-from denoise_relay.engine.child.loudness import LoudnessMeter, TruePeakMeter
+from denoise_relay.engine.child.loudness import BlockLoudnessMeter, TruePeakMeter
 from denoise_relay.engine.child.mix import Mix
 from denoise_relay.engine.child.probe import probe_file
 from denoise_relay.engine.child.video_file import VideoFile
@@ -74,7 +74,7 @@ def _measure(
 ) -> GainCurve:
     margin = _LOSSY_MARGIN_DB if kind.bit_rates else _MARGIN_DB
     ceiling = 10 ** ((_CEILING_DB - margin) / 20)
-    loudness = LoudnessMeter(channels=mix.channels, rate=mix.rate)
+    loudness = BlockLoudnessMeter(channels=mix.channels, rate=mix.rate)
     least = ceiling * 10 ** (-MOST_GAIN_DB / 20)
     peaks = TruePeakMeter(channels=mix.channels, rate=mix.rate, least=least)
     for piece in mix.pieces(round(longest * mix.rate)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from denoise_relay.engine.child.limiter import GainCurve, gain_curve
-from denoise_relay.engine.child.loudness import Hops, LoudnessMeter, TruePeakMeter, integrated
+from denoise_relay.engine.child.loudness import BlockLoudnessMeter, Hops, TruePeakMeter, integrated
 from tests.unit.engine import material
 
 
@@ -15,14 +15,14 @@ from tests.unit.engine import material
 def test_the_reference_tone(rate: int, channels: int, expected: float) -> None:
     """EBU Tech 3341, 2.1: 1 kHz at -20 dBFS in one channel has -23 LUFS."""
     tone = 0.1 * np.sin(2 * np.pi * 997 * np.arange(rate * 10) / rate)
-    meter = LoudnessMeter(channels=channels, rate=rate)
+    meter = BlockLoudnessMeter(channels=channels, rate=rate)
     for piece in np.array_split(np.stack([tone] * channels).astype(np.float32), 37, axis=1):
         meter.push(np.ascontiguousarray(piece))
     assert integrated(meter.blocks()) == pytest.approx(expected, abs=0.06)
 
 
 def test_silence_has_no_loudness() -> None:
-    meter = LoudnessMeter(channels=1, rate=8_000)
+    meter = BlockLoudnessMeter(channels=1, rate=8_000)
     meter.push(np.zeros((1, 80_000), np.float32))
     assert integrated(meter.blocks()) is None
     assert integrated(np.zeros(0)) is None

@@ -147,4 +147,4 @@ def test_nothing_is_said_where_nothing_was_chosen(client: Client, mine: dict[str
     assert (status["max_attenuation_db"], status["loudness_lufs"]) == (None, None)
     page = client.get(f"/jobs/{job.pk}/").content.decode()
     assert "Noise removal" not in page
-    assert "LUFS" not in page
+    assert "Loudness: " not in page

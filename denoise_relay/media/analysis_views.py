@@ -40,7 +40,8 @@ async def waveform(request: HttpRequest, job_id: UUID, side: str) -> HttpRespons
 
     With `?from=<pixel>` only what is new. `first` is the pixel with which `data` begins; the
     waveform of the clean recording grows while the job runs, until `complete` is true, and says
-    how many `segments` can be played, each of `segment_seconds` but the last.
+    how many `segments` can be played, each of `segment_seconds` but the last. `?soon=1` is as for
+    `statistics`.
     """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
@@ -53,7 +54,7 @@ async def waveform_response(request: HttpRequest, job: Job, side: str) -> HttpRe
     first = _number(request.GET.get("from", "")) or 0
     found = await sync_to_async(waveforms.known)(job, side, first)
     if found is None:
-        raise Http404("No such job.")
+        return _not_yet(request)
     return await _answer(
         request,
         version=f"{job.pk}:{side}:{found.complete}:{found.version}",
@@ -115,10 +116,8 @@ async def statistics(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     job = await _job(request, job_id)
-    if job.statistics is None and request.GET.get("soon"):
-        return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
     if job.statistics is None:
-        raise Http404("No such job.")
+        return _not_yet(request)
     body = msgspec.json.encode(job.statistics)
     return await _answer(
         request,
@@ -127,6 +126,13 @@ async def statistics(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         content_type="application/json",
         make=lambda: body,
     )
+
+
+def _not_yet(request: HttpRequest) -> HttpResponseBase:
+    """The answer for what has not been made of a job that the client may see. Raises `Http404`."""
+    if not request.GET.get("soon"):
+        raise Http404("No such job.")
+    return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
 
 
 async def _job(request: HttpRequest, job_id: UUID, side: str = derived.SIDES[0]) -> Job:

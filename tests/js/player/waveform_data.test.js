@@ -42,7 +42,7 @@ function answering(...answers) {
   globalThis.fetch = async (url) => {
     asked.push(url);
     const body = answers.shift();
-    return { ok: body !== null, json: async () => body };
+    return { status: body === null ? 404 : 200, json: async () => body };
   };
   return asked;
 }
@@ -148,7 +148,7 @@ test("asks for what is not yet known", async () => {
   const data = new WaveformData();
   assert.equal(await growWaveform(data, "/w/"), true);
   assert.equal(await growWaveform(data, "/w/"), true);
-  assert.deepEqual(asked, ["/w/?from=0", "/w/?from=4"]);
+  assert.deepEqual(asked, ["/w/?from=0&soon=1", "/w/?from=4&soon=1"]);
   assert.equal(data.length, 6);
   assert.equal(data.complete, true);
 });

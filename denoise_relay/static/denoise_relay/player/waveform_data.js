@@ -166,15 +166,15 @@ export class WaveformData {
  * Ask for what is not yet known. Never rejects.
  * @param {WaveformData} data
  * @param {string} url
- * @returns {Promise<boolean>} whether there was an answer: false for 404, no network, no waveform
+ * @returns {Promise<boolean>} whether there was an answer: false without a network, and where there is no waveform (yet)
  */
 export async function growWaveform(data, url) {
   try {
-    const response = await fetch(`${url}?from=${data.length}`, {
+    const response = await fetch(`${url}?from=${data.length}&soon=1`, {
       credentials: "same-origin",
       signal: AbortSignal.timeout(FETCH_MS),
     });
-    return response.ok && data.append(await response.json());
+    return response.status === 200 && data.append(await response.json());
   } catch {
     return false;
   }

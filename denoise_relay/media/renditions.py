@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from denoise_relay import engine, presentation
+from denoise_relay.conf import relay_settings
 from denoise_relay.formats import extension_of
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import DerivedFile, Job
@@ -52,9 +53,10 @@ class Rendition:
 
 
 def formats(job: Job) -> tuple[str, ...]:
-    """What a job's clean recording can be downloaded as, the usual ones first; none where it is
-    not stored here."""
-    if job.status != Status.DONE or not job.result:
+    """What a job's clean recording can be downloaded as, once it is there, the usual ones first;
+    none where it is not stored here."""
+    stored = bool(job.result) if job.ended else relay_settings().STORE_RESULTS
+    if not stored:
         return ()
     if not engine.available():
         return tuple(

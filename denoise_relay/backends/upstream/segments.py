@@ -19,9 +19,8 @@ from denoise_relay.waveform import MAX_PIXELS, PIXEL_BYTES, whole_pixels
 
 #: Of one segment: uncompressed, `SEGMENT_SECONDS` at 24 kHz take 192,000 bytes.
 MAX_AUDIO_BYTES: Final = 256 * 1024
-#: A whole recording's waveform is asked for at once by who takes over its job: five characters for
-#: each number, and as much again for one that grows beyond what it should.
-MAX_WAVEFORM_BYTES: Final = 2 * 5 * PIXEL_BYTES * MAX_PIXELS
+#: Whoever takes over a job asks for its whole waveform at once: `-128,` for each number.
+MAX_WAVEFORM_BYTES: Final = 5 * PIXEL_BYTES * MAX_PIXELS
 #: Of one segment; 750 are usual.
 _MAX_PIXELS: Final = 4096
 _MAX_RATE: Final = 1_000_000
@@ -60,7 +59,7 @@ class _Waveform(msgspec.Struct, frozen=True):
     first: Annotated[int, Meta(ge=0)]
     complete: bool
     data: Annotated[
-        list[Annotated[int, Meta(ge=-128, le=127)]], Meta(max_length=2 * PIXEL_BYTES * MAX_PIXELS)
+        list[Annotated[int, Meta(ge=-128, le=127)]], Meta(max_length=PIXEL_BYTES * MAX_PIXELS)
     ]
     #: None when the job has ended.
     segments: Annotated[int, Meta(ge=0)] | None = None
@@ -87,11 +86,11 @@ class Growth:
         complete = found.complete or found.segments is None
         asked = number * detail.pixels
         peaks: tuple[bytes, ...] = ()
-        # Less than was asked for: the upstream has begun anew, and will come to where we are.
-        if not complete and found.segments and found.first >= asked:
-            peaks = _split(found, detail.pixels, found.segments - number)
+        if not complete and found.data:
             if found.first != asked:
                 raise ProtocolError(f"a waveform begins at {found.first} and not at {asked}")
+            peaks = _split(found, detail.pixels, (found.segments or 0) - number)
+        # Else nothing is new, or the upstream has begun anew and will come to where we are.
         return cls(detail=detail, peaks=peaks, complete=complete)
 
 

@@ -13,7 +13,7 @@ from denoise_relay import engine, presentation
 from denoise_relay.media import download_views, rendering
 from denoise_relay.models import DerivedFile, Job
 from tests.db.analyses import add_file
-from tests.db.factories import finish, stored_job
+from tests.db.factories import fail, finish, stored_job
 from tests.db.media.recordings import CONTENT
 from tests.db.requests import Response, fetch
 
@@ -153,7 +153,9 @@ def test_links_for_each_format(job: Job, owner: User, monkeypatch: pytest.Monkey
     video = finish(stored_job(CONTENT, owner=owner, file_name="talk.mp4", is_video=True))
     assert 'data-format="mp4"' in _links(video)
     assert 'data-format="mkv"' in _links(video)
-    assert "<a" not in _links(stored_job(owner=owner))
+    # A job's page has the panel for its end already.
+    assert 'data-format="mp3"' in _links(stored_job(owner=owner))
+    assert "<a" not in _links(fail(stored_job(owner=owner)))
     monkeypatch.setattr(engine, "available", lambda: False)
     assert _links(video).count("<a") == 1
 

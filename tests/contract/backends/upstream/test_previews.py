@@ -216,6 +216,7 @@ HOSTILE_SHAPES: dict[str, Answer] = {
     "too few": shape(segments=2),
     "too many": shape(data=[0, 0] * 1_000_000),
     "elsewhere": shape(first=7),
+    "from nowhere": shape(segments=0),
     "rate": shape(sample_rate=0),
     "negative pixel": shape(samples_per_pixel=-256),
     "fine pixel": shape(samples_per_pixel=1, data=[0, 0] * 192_000),

@@ -9,6 +9,21 @@ from tests.browsers.drivers.tab import Tab
 from tests.browsers.player_page import SIDES, PlayerPage
 from tests.processes import WebProcess
 
+#: The noisy shape is seen around the clean one: two colours, besides the blends at the edges.
+TWO_COLOURS = """
+() => {
+  const canvas = document.querySelector("denoise-player [data-part=waveform] canvas");
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const counts = new Map();
+  for (let at = 0; at < data.length; at += 4) {
+    const colour = data.slice(at, at + 3).join();
+    if (data[at + 3] === 255) counts.set(colour, (counts.get(colour) ?? 0) + 1);
+  }
+  const shapes = [...counts.values()].filter((count) => count > width * 4);
+  return shapes.length === 2;
+}
+"""
 #: WebKit starts anew for each test.
 pytestmark = pytest.mark.timeout(150)
 
@@ -44,6 +59,10 @@ def test_a_click_on_the_waveform_seeks(player: PlayerPage) -> None:
     middle = player.get("duration") / 2
     player.wait_until_beyond(middle - 1)
     assert player.position < middle + 1
+
+
+def test_both_waveforms_are_drawn_in_colours_of_the_page(player: PlayerPage) -> None:
+    player.tab.wait_until(TWO_COLOURS)
 
 
 def test_each_side_is_heard_from_its_channel(player: PlayerPage) -> None:

@@ -145,7 +145,7 @@ async def plain_page(new_page: NewPage) -> SitePage:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def done_job(web: WebProcess, recording: Path) -> DoneJob:
-    """Made once, without a browser."""
+    """Made once, without a browser; its comparison file is there."""
     async with httpx.AsyncClient(base_url=web.url, trust_env=False, timeout=20) as client:
         form = await client.get("/")
         token = form.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
@@ -157,11 +157,11 @@ async def done_job(web: WebProcess, recording: Path) -> DoneJob:
         )
         path: str = answer.json()["url"]
 
-        async def is_done() -> bool:
-            status = (await client.get(f"{path}status/")).json()
-            return bool(status["stage"] == "done")
+        async def is_analysed() -> bool:
+            # It may be done some seconds before.
+            return (await client.get(f"{path}statistics/")).status_code == 200
 
-        await eventually(is_done, within=30)
+        await eventually(is_analysed, within=45)
         cookies: list[Any] = [
             {"name": cookie.name, "value": cookie.value or "", "url": web.url}
             for cookie in client.cookies.jar

@@ -60,7 +60,9 @@ async def test_nothing_is_drawn_while_it_plays(timeline: TimelinePage) -> None:
 
 
 async def test_nothing_moves_while_it_is_loaded(timeline: TimelinePage) -> None:
-    assert await timeline.tab.evaluate("shifts") == []
+    shifts = await timeline.tab.evaluate("shifts")
+    # A hundredth of what a person could notice: rounding of times while fonts settle.
+    assert sum(shift for shift, *_ in shifts) < 0.001, shifts
 
 
 async def test_both_spectrograms_are_there_in_the_same_zoom(timeline: TimelinePage) -> None:

@@ -16,7 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
-EXTRAS = "test,local,fast,postgres,redis"
+EXTRAS = "test,local,fast,quality,postgres,redis"
 QUICK = ("tests/unit", "tests/contract", "tests/db")
 #: What repeats nothing that other versions may change: measured quality, long random walks.
 WORTHWHILE = "not quality and not slow"

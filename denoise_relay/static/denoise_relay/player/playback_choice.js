@@ -122,7 +122,11 @@ export class PlaybackChoice {
       if (this.current === playback && !this.#closed.signal.aborted) this.giveUp(playback.playing);
     };
     audio.addEventListener("error", failed);
-    prepared.then(() => (this.#player.dataset.ready = ""), failed);
+    prepared.then(() => {
+      this.#player.dataset.ready = "";
+      // The levels are known now: they can be matched.
+      this.#changed();
+    }, failed);
     return playback;
   }
 

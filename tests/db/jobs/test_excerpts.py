@@ -90,7 +90,7 @@ def test_no_excerpt_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_row_that_is_not_inserted_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Job] = []
 
-    def broken(job: Job, _origin: object) -> Job:
+    def broken(job: Job, _origin: object, **_more: object) -> Job:
         seen.append(job)
         raise RuntimeError("no database")
 

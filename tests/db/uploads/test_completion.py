@@ -124,7 +124,7 @@ def test_a_crash_leaves_an_upload_that_becomes_one_job(
 ) -> None:
     url = tus.upload_all(client)
 
-    def crash(*_args: Any) -> None:
+    def crash(*_args: Any, **_more: Any) -> None:
         raise SystemError("killed here")
 
     with monkeypatch.context() as patched:

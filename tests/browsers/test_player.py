@@ -6,6 +6,7 @@ import pytest
 
 from tests.browsers.conftest import CLEAN_HERTZ, NOISE_HERTZ, DoneJob
 from tests.browsers.drivers.tab import Tab
+from tests.browsers.drivers.webkit import WebKitTab
 from tests.browsers.player_page import SIDES, PlayerPage
 from tests.processes import WebProcess
 
@@ -73,7 +74,10 @@ def test_each_side_is_heard_from_its_channel(player: PlayerPage) -> None:
     before = player.position
 
     player.choose_side("removed")
-    player.wait_until_heard(NOISE_HERTZ, silent=(CLEAN_HERTZ,))
+    # WebKitGTK has a queue for each channel, and now and then they begin one or two blocks of 128
+    # samples apart (docs/player.md): then some of the voice stays in the difference.
+    silent = () if isinstance(player.tab, WebKitTab) else (CLEAN_HERTZ,)
+    player.wait_until_heard(NOISE_HERTZ, silent=silent)
 
     player.choose_side("original")
     player.wait_until_heard(CLEAN_HERTZ, NOISE_HERTZ)

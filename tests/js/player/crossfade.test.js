@@ -70,17 +70,6 @@ test("one line from the old values to the new ones", async () => {
   assert.deepEqual(at(start + FADE_SECONDS + 1e-9), [1, 0]);
 });
 
-test("the values are said again when the line has ended", async () => {
-  const { clock, fade, params, at } = begin();
-  await clock.pass(1000);
-  fade.to([1, 0]);
-  const end = params[0].starts.at(-1) + FADE_SECONDS;
-  await clock.pass(200);
-  assert.ok(params.every(({ starts }) => starts.at(-1) >= end));
-  assert.deepEqual(at(clock.now / 1000), [1, 0]);
-  assert.equal(clock.pending, 0);
-});
-
 test("no value jumps, however fast it is switched, and the newest wins", async () => {
   const { clock, fade, at } = begin();
   for (let n = 0; n < 50; n += 1) {

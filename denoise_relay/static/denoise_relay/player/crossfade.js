@@ -77,17 +77,9 @@ export class Crossfade {
       } else if (left > 0) {
         this.#wait(left);
       } else {
-        this.#confirm();
         this.#next();
       }
     }, seconds * 1000);
-  }
-
-  /** Say the values again: WebKit was seen to stay in the middle of a line that had ended. */
-  #confirm() {
-    for (const [n, param] of this.#params.entries()) {
-      param.setValueAtTime(this.#values[n], this.#clock.currentTime);
-    }
   }
 
   /** @param {number[]} values at once */

@@ -144,13 +144,13 @@ async def test_a_recording_that_only_the_backend_reads_is_done() -> None:
 
 
 async def test_a_cancel_ends_the_comparison() -> None:
-    """And leaves no child process behind."""
+    """And the analysis beside it, and leaves no child process behind."""
     job = await database.call(make_job, file_name="long.wav")
     await database.call(job.original.save, "long.wav", ContentFile(tone_wav(1800.0)))
     supervisor = Supervisor(Scripted(SETTINGS, returning(SPEECH)), SETTINGS)
     await supervisor.start()
     try:
-        await eventually(lambda: len(engines()) == 1, within=20)
+        await eventually(engines, within=20)
         await database.call(actions.cancel, job)
         await eventually(lambda: not engines(), within=20)
         await eventually(lambda: not supervisor.running, within=20)

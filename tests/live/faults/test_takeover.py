@@ -118,13 +118,14 @@ async def test_frozen_inside_a_transaction_holds_no_job(
 
 @over_both
 async def test_sigterm_hands_jobs_back_at_once(cluster: PostgresCluster) -> None:
-    cluster.upstream.job_seconds = 5
+    cluster.upstream.job_seconds = 8
     web, (leaving,) = cluster.start(), cluster.workers
+    successor = standing_by(cluster)
     jobs = await cluster.uploads(web, 3)
     async with cluster.watching(*jobs) as viewers:
         for job in jobs:
             await cluster.reached(job, pct=10)
-        successor = cluster.worker()
+        successor.resume()
         leaving.send(signal.SIGTERM)
         asked = time.monotonic()
         for job in jobs:

@@ -20,7 +20,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from bench import results
+from bench import page, results
 from bench.process import ROOT
 from bench.report import Area, table
 
@@ -50,6 +50,9 @@ def main() -> int:
         type=Path,
         help="folder of performance.json and the page; default: docs, or var/bench for some areas",
     )
+    parser.add_argument(
+        "--render", action="store_true", help="write the page from the results that are there"
+    )
     parser.add_argument("--jobs", type=int, default=3000, help="of the soak")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -59,6 +62,10 @@ def main() -> int:
         parser.error("--rounds must be at least 1")
     if options.write:
         _measure(options.areas[0], options.rounds, options.write)
+        return 0
+    if options.render:
+        output = options.output or ROOT / "docs"
+        _write(results.read(output / results.FILE), output)
         return 0
     for name in OTHERS:
         if name in options.areas:
@@ -81,8 +88,13 @@ def _measure_areas(names: list[str], options: argparse.Namespace) -> int:
         failed |= bool(area.error)
         document = results.with_area(document, area)
         results.save(document, output)
-    print(f"\nWritten to {output / results.FILE}")
+    _write(document, output)
+    print(f"\nWritten to {output}: {results.FILE}, {page.PAGE} and {page.IMAGES}/bench-*.svg")
     return int(failed)
+
+
+def _write(document: results.Document, output: Path) -> None:
+    page.write(document, output, (ROOT / "docs" / page.PAGE).read_text())
 
 
 def _run(name: str, rounds: int) -> Area:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: What is measured, and what it means. All but the last two: less is better.
+#: What is measured, and what it means.
 METRICS = {
     "CPU µs/frame": "CPU time of the server's processes for each frame that a viewer received",
     "CPU µs/event": "CPU time of the process under test for each event",
+    "wall µs/event": "wall time for each event",
     "CPU ms": "CPU time of the process under test for the whole case",
     "CPU %": "share of one core",
     "p50 ms": "latency that half of all frames kept",
@@ -26,6 +27,8 @@ METRICS = {
     "x real time": "seconds of audio cleaned in a second",
     "per second": "how many in a second",
 }
+#: More is better; of all others, less.
+MORE_IS_BETTER = frozenset({"x real time", "per second"})
 
 
 @dataclass(frozen=True, kw_only=True)

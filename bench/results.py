@@ -115,12 +115,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "-"
     found["nginx"] = _output("nginx", "-v").rpartition("/")[2] or "-"
+    package = _output("dpkg-query", "-W", "-f=${Version}", "libnginx-mod-nchan")
+    found["nchan"] = re.sub(r"^\d+:|\+.*|-.*", "", package) or "-"
     return found
 
 
 def _output(*command: str) -> str:
     """What a program prints; empty where it is missing or fails."""
-    if not (program := shutil.which(command[0])):
+    # Debian keeps nginx where only root's path looks.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    if not (program := shutil.which(command[0], path=path)):
         return ""
     try:
         done = subprocess.run(

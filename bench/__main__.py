@@ -27,6 +27,7 @@ from bench.report import Area, table
 #: In this order; with the seconds that two rounds may take before the area is ended.
 AREAS = {
     "fanout": 480,
+    "idle": 150,
     "pubsub": 240,
     "ingest": 240,
     "journal": 180,

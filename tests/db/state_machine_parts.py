@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from denoise_relay import models
 from denoise_relay.access import Viewer
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import Frame
@@ -94,6 +95,13 @@ def fact_of(frame: dict[str, Any]) -> Fact:
 
 def fact_of_event(event: Event) -> Fact:
     return event.seq, event.stage, event.pct, event.message
+
+
+def row_of_event(event: Event) -> models.Event:
+    columns = {
+        name: getattr(event, name) for name in ("seq", "pct", "message", "url", "warning", "at")
+    }
+    return models.Event(job_id=event.job, stage=event.stage.value, **columns)
 
 
 class Socket(ManyConsumer):

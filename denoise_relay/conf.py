@@ -117,6 +117,8 @@ class RelaySettings:
     POSITION_CHECK_SECONDS: float = 10.0
     #: Jobs that one socket may watch.
     MAX_WATCHES: int = 100
+    #: Write frames to the viewers' sockets behind ASGI, where that is possible (Daphne).
+    DIRECT_SENDS: bool = True
     #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
     METRICS_TOKEN: str = field(default="", repr=False)
 

@@ -23,8 +23,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame, parse_frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
-from denoise_relay.live.mailbox import Mailbox
-from denoise_relay.live.watched import WatchedJob
+from denoise_relay.live.watched import Receiver, WatchedJob
 from denoise_relay.pubsub import postgres, publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import subscription
@@ -80,7 +79,7 @@ class Feed:
 
     # Called for sockets and streams, by their `Watcher`
 
-    def watch(self, job: UUID, mailbox: Mailbox) -> None:
+    def watch(self, job: UUID, mailbox: Receiver) -> None:
         """Put the job's coming frames into `mailbox`.
 
         Call this before `replay`: an event that is committed between the two then comes twice,
@@ -92,7 +91,7 @@ class Feed:
             self._subscription.join(publisher.job_group(job))
         watched.add(mailbox)
 
-    def unwatch(self, job: UUID, mailbox: Mailbox) -> None:
+    def unwatch(self, job: UUID, mailbox: Receiver) -> None:
         """Put no more frames of the job into `mailbox`. May be repeated."""
         watched = self._jobs.get(job)
         if watched is None:

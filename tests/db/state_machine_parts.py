@@ -137,7 +137,7 @@ class Socket(ManyConsumer):
         """One turn of the sending task."""
         if self.watcher.mailbox._frames:
             for frame in await self.watcher.take():
-                await self._send_frame(frame)
+                await self.send_frame(frame)
         await self.tell_lost()
 
     async def leave(self) -> None:

@@ -19,6 +19,13 @@ _encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(Event)
 
 
+class _Head(msgspec.Struct):
+    job: UUID
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
     """One event and its text for viewers.
@@ -65,6 +72,12 @@ def make_frame(event: Event, *, rewound: bool = False) -> Frame:
 def parse_frame(text: str) -> Frame:
     """Decode a frame that came through the channel layer. Raises `msgspec.DecodeError`."""
     return Frame(event=_event_decoder.decode(text), text=text)
+
+
+def job_of(text: str) -> UUID:
+    """The job of a frame that came through the channel layer, at a fifth of the cost of
+    `parse_frame`. Raises `msgspec.DecodeError`."""
+    return _head_decoder.decode(text).job
 
 
 def contract_payload(event: Event) -> str:

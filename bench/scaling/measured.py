@@ -181,9 +181,9 @@ def checks(found: Measured) -> Iterator[Check]:
             yield from _latencies(found, server, fanout)
     for database in DATABASES:
         for metric in (CPU_EVENT, WALL_EVENT):
-            points = found.groups(database, metric)
-            grouped = Grouped.fitted(points)
-            for size, measured in points.items():
+            sizes = found.groups(database, metric)
+            grouped = Grouped.fitted(sizes)
+            for size, measured in sizes.items():
                 what = f"journal on {database}, groups of {size}"
                 predicted = grouped.per_event_us(size)
                 yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
@@ -191,10 +191,10 @@ def checks(found: Measured) -> Iterator[Check]:
     read = fit([[1.0]] * len(streams), list(streams.values()))[0]
     for case, measured in streams.items():
         yield Check(what=f"reading, {case}", metric=CPU_EVENT, measured=measured, predicted=read)
-    jobs, fanout = found.jobs_between(), found.fanout(SERVERS[0])
+    watched, fanout = found.jobs_between(), found.fanout(SERVERS[0])
     for size, measured in found.commits(INSIDE, "web").items():
-        predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(jobs)
-        what = f"{INSIDE}, {jobs:,} x 1, commits of {size}"
+        predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(watched)
+        what = f"{INSIDE}, {watched:,} x 1, commits of {size}"
         yield Check(what=what, metric=CPU_FRAME, measured=measured, predicted=predicted)
 
 

@@ -18,6 +18,7 @@ SERVERS = (
     "relay on granian",
 )
 DATABASES = ("SQLite", "PostgreSQL")
+PIPE = "bare httpx pipe"
 ACROSS, INSIDE = "relay over Valkey", "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
@@ -196,6 +197,22 @@ def checks(found: Measured) -> Iterator[Check]:
         predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(watched)
         what = f"{INSIDE}, {watched:,} x 1, commits of {size}"
         yield Check(what=what, metric=CPU_FRAME, measured=measured, predicted=predicted)
+    yield from _end_to_end(found, fanout)
+
+
+def _end_to_end(found: Measured, fanout: Fanout) -> Iterator[Check]:
+    """A bare pipe's latency, and what the relay does besides: commit and publish. Not fitted."""
+    for database in DATABASES:
+        case, metric = f"1 job, {database}", "p50 ms"
+        try:
+            measured = found.value("latency", case, SERVERS[0], metric)
+            pipe = found.value("latency", case, PIPE, metric)
+        except NotMeasured:
+            continue
+        commit = Grouped.fitted(found.groups(database, WALL_EVENT)).per_event_us(1)
+        predicted = pipe + (commit + fanout.total_us(1, 1)) / 1e3
+        what = f"upstream write to viewer, {database}"
+        yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
 
 
 def _latencies(found: Measured, server: str, fanout: Fanout) -> Iterator[Check]:

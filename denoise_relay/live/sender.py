@@ -18,7 +18,8 @@ from denoise_relay.live.watcher import Watcher
 from denoise_relay.runtime import logs
 from denoise_relay.runtime.stepping import Stepper, stepper
 
-#: The key of an ASGI scope under which `DirectSend` is found, where the server has one.
+#: The key of an ASGI scope under which a server that has a direct way puts a function: it returns
+#: the `DirectSend` of the accepted socket, or None.
 DIRECT_SEND = "denoise_relay.direct_send"
 #: Writes an encoded WebSocket message to the connection. Returns false, and writes nothing, while
 #: only `send` of ASGI can say what is to happen. Never waits, never raises.

@@ -35,7 +35,7 @@ format: .venv/.installed-dev ## Mend what can be mended by a tool
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.installed-dev ## Measure latency, CPU per event and memory per viewer
+bench: .venv/.installed-bench ## Measure the relay beside its rivals, and write docs/performance.md
 	@exec $(BIN)/python -m bench $(ARGS)
 
 venv: .venv/.installed-dev ## Only install
@@ -44,5 +44,5 @@ clean: ## Remove what was installed and built; your data in var/ stays
 	rm -rf .venv .nox node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
 
 # A stamp each: the demo need not wait for the test tools.
-.venv/.installed-demo .venv/.installed-cluster .venv/.installed-dev: pyproject.toml constraints.txt
+.venv/.installed-demo .venv/.installed-cluster .venv/.installed-dev .venv/.installed-bench: pyproject.toml constraints.txt
 	@scripts/bootstrap $(patsubst .venv/.installed-%,%,$@)

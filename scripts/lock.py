@@ -20,20 +20,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "dev,local,fast,quality,postgres,redis"
+#: Measured beside the relay; their oldest versions are nobody's concern.
+RIVALS = "bench"
 LTS = "django<6"
 HEAD = "# Made by scripts/lock.py from pyproject.toml; {what}.\n"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def frozen(*constraints: str) -> list[str]:
-    """Resolve and install the project with all extras; return `pip freeze` without it."""
+def frozen(extras: str, *constraints: str) -> list[str]:
+    """Resolve and install the project with these extras; return `pip freeze` without it."""
     with tempfile.TemporaryDirectory(prefix="relay-lock-") as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
         given = Path(folder, "given.txt")
         given.write_text("\n".join(constraints) + "\n")
         subprocess.run(
-            [*pip, "install", "-qq", "-c", str(given), "-e", f"{ROOT}[{EXTRAS}]"],
+            [*pip, "install", "-qq", "-c", str(given), "-e", f"{ROOT}[{extras}]"],
             check=True,
             timeout=900,
         )
@@ -77,7 +79,7 @@ def lowest(project: dict[str, Any]) -> dict[str, str]:
 def main() -> None:
     """Write both files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    newest = frozen(LTS)
+    newest = frozen(f"{EXTRAS},{RIVALS}", LTS)
     (ROOT / "constraints.txt").write_text(
         "\n".join([HEAD.format(what="the versions that make installs"), *newest, ""])
     )
@@ -87,7 +89,7 @@ def main() -> None:
     pins = [f"{name}=={version}" for name, version in low.items()]
     pins += [line for line in newest if canonical(line) in tools]
     (ROOT / "constraints-lowest.txt").write_text(
-        "\n".join([HEAD.format(what="the oldest versions it allows"), *frozen(*pins), ""])
+        "\n".join([HEAD.format(what="the oldest versions it allows"), *frozen(EXTRAS, *pins), ""])
     )
 
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from denoise_relay.frames import Frame
-from denoise_relay.live.mailbox import Mailbox
+
+
+class Receiver(Protocol):
+    """What takes a job's frames for one viewer: a `Watch`, or a mailbox."""
+
+    def put(self, frame: Frame) -> None:
+        """Take a frame; never blocks, never raises."""
 
 
 @dataclass(slots=True)
 class WatchedJob:
     """The mailboxes of a job's viewers, and the newest frame that was put into them."""
 
-    mailboxes: set[Mailbox] = field(default_factory=set)
+    mailboxes: set[Receiver] = field(default_factory=set)
     #: Its number; None until a first replay or frame sets it.
     seq: int | None = None
     #: Whether it was the terminal frame, and all mailboxes have it.
     ended: bool = False
 
-    def add(self, mailbox: Mailbox) -> None:
+    def add(self, mailbox: Receiver) -> None:
         """Put coming frames into this mailbox, too.
 
         Its viewer does not have the end that others may still have to read, and will not find it
@@ -54,7 +61,8 @@ class WatchedJob:
 
     def _put(self, frame: Frame) -> None:
         self.seq, self.ended = frame.seq, frame.terminal
-        for mailbox in self.mailboxes:
+        # A copy: a viewer who has got the terminal frame leaves the set at once.
+        for mailbox in tuple(self.mailboxes):
             mailbox.put(frame)
 
     def _goes_back(self, frame: Frame) -> bool:

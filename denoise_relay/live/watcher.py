@@ -15,6 +15,35 @@ from denoise_relay.live.mailbox import Mailbox
 from denoise_relay.live.recheck import recheck
 
 
+class Watch:
+    """One job that a viewer watches. The feed puts the job's frames into it."""
+
+    __slots__ = ("_mailbox", "replaying", "sent")
+
+    def __init__(self, mailbox: Mailbox, sent: int) -> None:
+        self._mailbox = mailbox
+        #: The newest seq handed out.
+        self.sent = sent
+        #: Whether the journal is being read.
+        self.replaying = True
+
+    def put(self, frame: Frame) -> None:
+        """Send progress at once where the viewer is ready for it; otherwise the frame waits."""
+        send_now = self._mailbox.send_now
+        if send_now is None or frame.terminal or frame.rewound or self.replaying:
+            self._mailbox.put(frame)
+        elif frame.seq > self.sent:
+            self.sent = frame.seq
+            send_now(frame)
+
+    def is_new(self, frame: Frame) -> bool:
+        """Whether the viewer is to get this frame now."""
+        if self.replaying:
+            return False  # covered by the replay
+        # A terminal frame is never too old: a job that is still watched has not sent it.
+        return frame.seq > self.sent or frame.terminal or (frame.rewound and frame.seq < self.sent)
+
+
 class Watcher:
     """What one socket or stream watches, over one mailbox.
 
@@ -38,16 +67,13 @@ class Watcher:
         self.lost: list[UUID] = []
         #: The session that said who the viewer is has ended.
         self.session_ended = False
-        #: The newest seq handed out of each watched job.
-        self._sent: dict[UUID, int] = {}
-        #: Watched jobs whose journal is being read.
-        self._replaying: set[UUID] = set()
+        self._watches: dict[UUID, Watch] = {}
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return len(self._watches)
 
     def __contains__(self, job: UUID) -> bool:
-        return job in self._sent
+        return job in self._watches
 
     def watch(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
         """Watch a job from now on, and return its frames after `after`, as `Feed.replay` does.
@@ -57,12 +83,11 @@ class Watcher:
         raises Django's database errors.
         """
         self._feed = self._get_feed()
-        self._feed.watch(job, self.mailbox)
+        watch = self._watches[job] = Watch(self.mailbox, after or 0)
+        self._feed.watch(job, watch)
         if self.viewer is not None:
             recheck().add(self)
-        self._sent[job] = after or 0
-        self._replaying.add(job)
-        return self._replay(job, after)
+        return self._replay(job, watch, after)
 
     async def take(self) -> Iterator[Frame]:
         """Wait for live frames and return those that the viewer does not have, in order.
@@ -72,28 +97,32 @@ class Watcher:
         """
         return self._unsent(await self.mailbox.take())
 
+    def take_now(self) -> Iterator[Frame]:
+        """As `take`, without waiting."""
+        return self._unsent(self.mailbox.take_now())
+
     def unwatch(self, job: UUID) -> None:
         """Stop watching a job. May be repeated."""
-        if self._sent.pop(job, None) is not None:
-            self._replaying.discard(job)
-            self._feed.unwatch(job, self.mailbox)
-            if self.viewer is not None and not self._sent:
+        watch = self._watches.pop(job, None)
+        if watch is not None:
+            self._feed.unwatch(job, watch)
+            if self.viewer is not None and not self._watches:
                 recheck().discard(self)
 
     def close(self) -> None:
         """Stop watching all jobs. May be repeated."""
-        for job in list(self._sent):
+        for job in list(self._watches):
             self.unwatch(job)
 
     # Called by `Recheck`
 
     def watched(self) -> Collection[UUID]:
         """The jobs that are watched now."""
-        return self._sent.keys()
+        return self._watches.keys()
 
     def lose(self, jobs: Iterable[UUID]) -> None:
         """Stop watching these, and note in `lost` those that were watched."""
-        lost = [job for job in jobs if job in self._sent]
+        lost = [job for job in jobs if job in self._watches]
         for job in lost:
             self.unwatch(job)
         if lost:
@@ -106,29 +135,26 @@ class Watcher:
         self.close()
         self.mailbox.wake()
 
-    async def _replay(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
+    async def _replay(self, job: UUID, watch: Watch, after: int | None) -> AsyncIterator[Frame]:
         async for frame in self._feed.replay(job, after):
-            if job not in self._sent:
+            if self._watches.get(job) is not watch:
                 return
-            self._hand_out(frame)
+            self._hand_out(watch, frame)
             yield frame
             if frame.terminal:
                 return
         # No await between the last check of `Feed.replay` and this line: what was put into the
         # mailbox until then has been read from the journal, and what follows is live.
-        self._replaying.discard(job)
+        watch.replaying = False
 
     def _unsent(self, frames: Sequence[Frame]) -> Iterator[Frame]:
         for frame in frames:
-            sent = self._sent.get(frame.job)
-            if sent is None or frame.job in self._replaying:
-                continue  # watched no more, or covered by the replay
-            # A terminal frame is never too old: a job that is still watched has not sent it.
-            if frame.seq > sent or frame.terminal or (frame.rewound and frame.seq < sent):
-                self._hand_out(frame)
+            watch = self._watches.get(frame.job)  # None: watched no more
+            if watch is not None and watch.is_new(frame):
+                self._hand_out(watch, frame)
                 yield frame
 
-    def _hand_out(self, frame: Frame) -> None:
-        self._sent[frame.job] = frame.seq
+    def _hand_out(self, watch: Watch, frame: Frame) -> None:
+        watch.sent = frame.seq
         if frame.terminal:
             self.unwatch(frame.job)

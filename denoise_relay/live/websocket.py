@@ -1,13 +1,12 @@
 """What all our WebSockets share: the handshake, reading messages, sending frames, closing.
 
-One task per socket sends the live frames straight from the mailbox; Channels' dispatch, which
-changes to a thread for each message, is not used for them. A refused socket is accepted first
-and then closed with 4xxx, because a browser sees a refused handshake only as 1006.
+Live frames come straight from the feed (`sender`). Channels' dispatch, which changes to a thread
+for each message, is not used, and no socket has a channel of a layer. A refused socket is accepted
+first and then closed with 4xxx, because a browser sees a refused handshake only as 1006.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import Any
 from uuid import UUID
@@ -22,27 +21,22 @@ from denoise_relay.access import Viewer
 from denoise_relay.frames import Frame, to_json
 from denoise_relay.live import shutdown
 from denoise_relay.live.origin import same_origin
+from denoise_relay.live.sender import DIRECT_SEND, Sender
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.viewers import viewer_of_scope
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
 from denoise_relay.presentation import frame_text
 from denoise_relay.runtime import logs
-from denoise_relay.runtime.background import spawn
 
 #: After this many messages that are not understood the socket is closed.
 BAD_INPUT_LIMIT = 3
 #: Longest message read from a client: 100 watches take about 5 kB.
 INPUT_BYTES = 16 * 1024
-#: The alias of no channel layer. Channels would give each socket a channel of its own and poll
-#: it; the feed has one channel per process instead.
-NO_CHANNEL_LAYER = None
 
 
 class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is untyped
     """A socket that watches jobs; `consumers` has the kinds that the routes name."""
-
-    channel_layer_alias = NO_CHANNEL_LAYER
 
     #: Who opened the socket; known from `on_connected` on.
     viewer: Viewer
@@ -51,10 +45,15 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         self.watcher = Watcher()
         self.bad_inputs = 0
         self.closed = False
-        self._sender: asyncio.Task[None] | None = None
+        self._sender: Sender | None = None
+        self.scope, self.base_send = scope, send
         shutdown.sockets.add(self.close)
         try:
-            await super().__call__(scope, receive, send)
+            # As Channels does it without a layer, but without two more tasks per socket.
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
             # Channels does not call disconnect() after an exception or a cancellation.
             shutdown.sockets.discard(self.close)
@@ -168,26 +167,13 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
             await self.on_finished()  # the client has the terminal frame
             return
         async for frame in self.watcher.watch(job.pk, after):
-            await self._send_frame(frame)
+            await self.send_frame(frame)
 
     def start_sending(self) -> None:
         """Send live frames from now on. May be repeated."""
         if self._sender is None:
-            self._sender = spawn(self._send_live(), "denoise-socket")
-
-    async def _send_live(self) -> None:
-        try:
-            while True:
-                for frame in await self.watcher.take():
-                    await self._send_frame(frame)
-                await self.tell_lost()
-        except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
-            # Most likely the client left between two frames, and its disconnect message is on
-            # its way. If not, the client must see a close: it cannot tell a broken socket from
-            # a quiet one.
-            logs.logger.info("A socket broke: %r", error, extra=logs.fields("socket_broke"))
-            with contextlib.suppress(Exception):
-                await self.close(code=CloseCode.BROKEN)
+            find_direct = self.scope.pop(DIRECT_SEND, None)
+            self._sender = Sender(self, find_direct() if find_direct is not None else None)
 
     async def tell_lost(self) -> None:
         """Tell the client what it may not watch any more."""
@@ -201,7 +187,8 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
         it has now, and is answered by that."""
         await self.close(code=CloseCode.GOING_AWAY)
 
-    async def _send_frame(self, frame: Frame) -> None:
+    async def send_frame(self, frame: Frame) -> None:
+        """Send any frame, and what follows from it."""
         await self.send(text_data=frame_text(frame, get_script_prefix(self.scope)))
         if frame.terminal:
             await self.on_finished()
@@ -209,6 +196,4 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
     async def _clean_up(self) -> None:
         self.watcher.close()
         if self._sender is not None:
-            self._sender.cancel()
-            # `wait` does not raise the task's cancellation, so that one raised here is our own.
-            await asyncio.wait({self._sender})
+            await self._sender.stop()

@@ -22,7 +22,6 @@ from denoise_relay.access import Viewer
 from denoise_relay.events import Fact
 from denoise_relay.jobs import actions, enqueue
 from denoise_relay.jobs.validation import ValidatedFile
-from denoise_relay.journal.append import _as_row
 from denoise_relay.live.recheck import recheck
 from denoise_relay.live.rights import refreshed
 from denoise_relay.media.storage import media_storage
@@ -32,7 +31,7 @@ from denoise_relay.runtime import database
 from tests.db.lost_answers import lost_answers
 from tests.db.replicas import PRIMARY
 from tests.db.state_machine_base import Model
-from tests.db.state_machine_parts import Known, Socket, State
+from tests.db.state_machine_parts import Known, Socket, State, row_of_event
 
 pick = st.integers(min_value=0, max_value=11)
 #: What the policy says no to: keys (by their number) and jobs.
@@ -118,7 +117,7 @@ class Faults(Model):
             Job.objects.all().delete()
             Job.objects.using(PRIMARY).bulk_create(rows)
             Event.objects.using(PRIMARY).bulk_create(
-                _as_row(event) for events in state.journal.values() for event in events
+                row_of_event(event) for events in state.journal.values() for event in events
             )
         self.jobs = [replace(job) for job in state.known]
         self.journal = state.journal

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from denoise_relay import models
 from denoise_relay.access import Viewer
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import Frame
@@ -96,6 +97,13 @@ def fact_of_event(event: Event) -> Fact:
     return event.seq, event.stage, event.pct, event.message
 
 
+def row_of_event(event: Event) -> models.Event:
+    columns = {
+        name: getattr(event, name) for name in ("seq", "pct", "message", "url", "warning", "at")
+    }
+    return models.Event(job_id=event.job, stage=event.stage.value, **columns)
+
+
 class Socket(ManyConsumer):
     """The real consumer, without a server: what it would send is kept. Its sending task runs one
     turn when the model says so; without a turn it is a browser that does not read."""
@@ -129,7 +137,7 @@ class Socket(ManyConsumer):
         """One turn of the sending task."""
         if self.watcher.mailbox._frames:
             for frame in await self.watcher.take():
-                await self._send_frame(frame)
+                await self.send_frame(frame)
         await self.tell_lost()
 
     async def leave(self) -> None:

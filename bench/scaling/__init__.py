@@ -1,0 +1,1 @@
+"""The capacity model of docs/scaling.md. Start at `capacity.py`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from types import ModuleType
 from uuid import uuid4
 
 import pytest
@@ -32,7 +32,8 @@ def test_paths_are_those_of_reverse(prefix: str) -> None:
 
 
 def test_a_site_without_our_pages_has_no_paths() -> None:
-    empty = SimpleNamespace(urlpatterns=[])
+    empty = ModuleType("empty")
+    empty.__dict__["urlpatterns"] = []
     job = uuid4()
     assert paths.job_path("job", job)
     set_urlconf(empty)

@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('denoise_relay', '0010_analysis'),
+        ('denoise_relay', '0011_room_for_updates'),
     ]
 
     operations = [

@@ -1,5 +1,7 @@
-"""The paths of a job on this site. A page of twenty jobs has four hundred, and `reverse` takes 30 µs
-for one, so each is reversed once, and the job's id put in.
+"""The paths of a job on this site.
+
+A page of twenty jobs has four hundred, and `reverse` takes 30 µs for one, so each is reversed once,
+and the job's id put in.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import Final
 
-from bench.process import ROOT
+from bench.process import ROOT, STOP_SECONDS
 from bench.report import Figure, Goal
 
 TITLE: Final = "The journal: one event, committed"
@@ -20,7 +20,7 @@ CASES: Final = {"SQLite": "journal on SQLite", "PostgreSQL": "journal on Postgre
 RIVAL: Final = "save and create"
 #: µs of wall time per event in a group of 500.
 LARGE_GROUP: Final = {"SQLite": 25.0, "PostgreSQL": 30.0}
-SECONDS: Final = 60.0
+SECONDS: Final = 80.0
 
 GOALS: Final = tuple(
     goal
@@ -49,17 +49,27 @@ def run(rounds: int) -> list[Figure]:
 
 
 def _measure(wrapper: list[str], rounds: int, url: str) -> dict[str, list[tuple[float, float]]]:
-    program = [sys.executable, "-m", "bench.journal.commits", str(rounds)]
-    done = subprocess.run(
-        [*([sys.executable, *wrapper] if wrapper else []), *program],
+    program = [sys.executable, *wrapper, sys.executable, "-m", "bench.journal.commits", str(rounds)]
+    process = subprocess.Popen(
+        program if wrapper else program[1:],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url, "DEBUG": "0", "SECRET_KEY": "bench"},
-        check=True,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=SECONDS,
     )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    try:
+        printed, _ = process.communicate(timeout=SECONDS)
+    finally:
+        # Not SIGKILL at once: the wrapper stops its server. Nothing where it has ended.
+        process.terminate()
+        with process:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    if process.returncode:
+        raise RuntimeError(f"bench.journal.commits ended with code {process.returncode}")
+    return dict(json.loads(printed.splitlines()[-1]))
 
 
 def _figures(database: str, found: dict[str, list[tuple[float, float]]]) -> list[Figure]:

@@ -47,7 +47,7 @@ class RelaySettings:
     PUBSUB: str = "channel_layer"
     #: Messages to other processes for one commit: one for each job; a commit of more jobs is one
     #: to all.
-    MESSAGES_PER_COMMIT: int = 4
+    MESSAGES_PER_COMMIT: int = 2
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.

@@ -1,5 +1,7 @@
-"""The paths of a job on this site. A page of twenty jobs has four hundred, and `reverse` takes 30 µs
-for one, so each is reversed once, and the job's id put in.
+"""The paths of a job on this site.
+
+A page of twenty jobs has four hundred, and `reverse` takes 30 µs for one, so each is reversed once,
+and the job's id put in.
 """
 
 from __future__ import annotations
@@ -29,7 +31,5 @@ def job_path(name: str, job_id: UUID, *more: str) -> str:
 
 
 @lru_cache(KEPT)
-def _path(
-    urlconf: str, prefix: str, language: str | None, name: str, more: tuple[str, ...]
-) -> str:
+def _path(urlconf: str, prefix: str, language: str | None, name: str, more: tuple[str, ...]) -> str:
     return reverse(f"denoise_relay:{name}", urlconf=urlconf, args=[_ANY_JOB, *more])

@@ -109,7 +109,17 @@ def _goals(found: Sequence[Area]) -> str:
     rows = []
     for area in found:
         if area.error:
-            rows.append([area.title, "", "", "", "", "", f"**failed**: {area.error}"])
+            rows.append(
+                [
+                    area.title,
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    f"**failed**: {area.error.strip().splitlines()[-1]}",
+                ]
+            )
         rows += [_goal(outcome(goal, area.figures)) for goal in area.goals]
     head = ["work", "measured", "ours", "beside it", "ours / beside", "wanted", ""]
     return markdown_table(head, rows)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as gettext_admin  # the text is Django's
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
@@ -29,6 +33,8 @@ else:
 
 #: Jobs of one action at most: each is a transaction of its own.
 ACTION_LIMIT = 200
+#: Heads the column of boxes; Django's script knows its id.
+TOGGLE = format_html('<input type="checkbox" id="{}">', "action-toggle")
 
 
 class JobActions(JobBase):
@@ -37,6 +43,16 @@ class JobActions(JobBase):
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Retry and cancel need the model permission `change`."""
         return request.user.has_perm("denoise_relay.change_job")
+
+    @admin.display(description=TOGGLE)
+    def action_checkbox(self, obj: Job) -> SafeString:
+        """Django's own box, without a template for each row: a fifth of the list's time."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            gettext_admin("Select this object for an action - {}").format(obj),
+        )
 
     @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["control"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 
+from denoise_relay import urls
+from denoise_relay.api import urls as api_urls
 from denoise_relay.conf import relay_settings
 from denoise_relay.routing import websocket_urlpatterns
 from denoise_relay.servers import daphne, daphne_direct, granian, lifespan
 from denoise_relay.servers.lifespan import Application, Receive, Scope, Send
+from denoise_relay.views import lazy
 
 #: Room for what a multipart form holds beside the file.
 FORM_OVERHEAD_BYTES = 1024 * 1024
@@ -27,6 +30,9 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
     not with a first request: through the lifespan of uvicorn, granian and hypercorn, and
     through Daphne's reactor.
     """
+    # Now, and not while a first request waits.
+    for patterns in (urls.urlpatterns, api_urls.urlpatterns):
+        lazy.load(patterns)
     http = ProtocolTypeRouter({"http": django_application})
     # Without AuthMiddlewareStack, which queries the database before a socket is accepted: while
     # that is away each browser would see an error that says nothing. `live.viewers` does it later.

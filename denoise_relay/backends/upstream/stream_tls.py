@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from typing import cast
 
 from denoise_relay.backends.upstream.stream_connection import StreamConnection
 
@@ -63,7 +64,7 @@ class TlsStreamConnection(StreamConnection):
         # Into the buffer from which it came: OpenSSL has a copy of what was in it.
         try:
             while count := self._tls.read(len(self._buffer), self._buffer):
-                self._take(count)
+                self._take(cast("int", count))  # with a buffer, it returns a number
             self.eof_received()  # the peer said goodbye
         except ssl.SSLWantReadError:
             pass

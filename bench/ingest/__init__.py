@@ -72,6 +72,7 @@ def run(rounds: int) -> list[Figure]:
 
 def _measure(way: str, streams: int) -> dict[tuple[str, str], float]:
     with upstream() as serving, _reader(way, serving.port, streams) as ask, pinned(LOAD_CORES):
+        ask("")  # imported
         serving.accept(WARM_UP)
         serving.end()
         *_, resident_before = ask("")

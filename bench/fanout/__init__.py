@@ -70,6 +70,9 @@ def run_some(rounds: int, some: tuple[Way, ...], cases: dict[str, tuple[int, int
             "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
             "MEDIA_ROOT": f"{folder}/media",
             "DENOISE_RELAY_WORKER": "external",
+            # Django's DEBUG keeps the text of 9,000 queries.
+            "DEBUG": "0",
+            "SECRET_KEY": "bench only",
             # What is published here is in no journal, and looks like a loss.
             "DENOISE_RELAY_POSITION_CHECK_SECONDS": "3600",
             "DJANGO_SETTINGS_MODULE": "bench.fanout.settings",

@@ -1,6 +1,7 @@
 """Retry and cancel in the admin, for one job or a selection.
 
-Both call `jobs.actions`, as the pages and the API do.
+Both call `jobs.actions`, as the pages and the API do. It is loaded when it is needed: a command
+that loads the admin, as most do, needs no engine.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadRejected
-from denoise_relay.jobs import actions, fetching
 from denoise_relay.models import Job
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class JobActions(JobBase):
         return ()
 
     def _retry(self, request: HttpRequest, selected: Iterable[Job], preset: str = "") -> list[Job]:
+        from denoise_relay.jobs import actions
+
         retried = []
         refused = deleted = 0
         for job in selected:
@@ -109,6 +111,8 @@ class JobActions(JobBase):
         return retried
 
     def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
+        from denoise_relay.jobs import actions
+
         canceled = ended = 0
         for job in selected:
             if actions.cancel(job):
@@ -154,10 +158,14 @@ class JobActions(JobBase):
 
     def whole_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Denoise the whole recording of an excerpt, and show that job."""
+        from denoise_relay.jobs import actions
+
         return self._successor(request, job_id, actions.denoise_whole, "The whole of it is {}.")
 
     def fetch_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Fetch the result that the backend may have, as a new job, and show that."""
+        from denoise_relay.jobs import fetching
+
         text = "Its result is fetched again as {}."
         return self._successor(request, job_id, fetching.fetch_again, text)
 

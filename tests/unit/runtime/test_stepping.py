@@ -137,7 +137,8 @@ async def test_the_context_is_not_the_callers() -> None:
 
 
 async def test_many_at_once_and_one_of_them_waits() -> None:
-    me, tasks, ran = asyncio.current_task(), [], []
+    me = asyncio.current_task()
+    ran: list[Any] = []
     gate = asyncio.Event()
 
     async def work(number: int) -> None:

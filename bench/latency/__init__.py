@@ -72,16 +72,15 @@ async def _ways(url: str) -> AsyncIterator[dict[str, Callable[[], Awaitable[Seen
             port = free_port()
             command = [sys.executable, "-m", "bench.latency.pipe", str(port)]
             with contextlib.ExitStack() as stack:
-                relay, tutorial, pipe = await asyncio.gather(
-                    *(
-                        asyncio.to_thread(stack.enter_context, server)
-                        for server in (
-                            daphne("project.asgi:application", environment),
-                            daphne("bench.latency.tutorial:application", environment),
-                            serving([*command, f"{upstream.url}/progress"], port=port),
-                        )
+                # One after another: one that fails leaves none behind.
+                relay, tutorial, pipe = [
+                    await asyncio.to_thread(stack.enter_context, server)
+                    for server in (
+                        daphne("project.asgi:application", environment),
+                        daphne("bench.latency.tutorial:application", environment),
+                        serving([*command, f"{upstream.url}/progress"], port=port),
                     )
-                )
+                ]
                 yield {
                     RELAY: partial(watch_relay, relay),
                     TUTORIAL: partial(watch, tutorial, "/"),

@@ -23,6 +23,8 @@ ACROSS, INSIDE = "relay over Valkey", "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
 COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+) process")
+#: Jobs, and viewers of each, that nothing is fitted to.
+UNSEEN = (10, 100)
 #: How far the model may be from what was measured.
 TOLERANCE = 0.2
 
@@ -107,6 +109,7 @@ class Measured:
     def fanout(self, server: str) -> Fanout:
         """The fan-out on a server; what a commit costs comes from the bench between processes."""
         points, commits = self.shapes(server, CPU_FRAME), {}
+        points.pop(UNSEEN, None)
         if server == SERVERS[0]:
             jobs = self.jobs_between()
             commits = {(jobs, size): us for size, us in self.commits(INSIDE, "web").items()}

@@ -6,7 +6,7 @@ before need not know them. A migration that is broken off may be run again.
 
 from django.db import Error, migrations, models, transaction
 
-TRIGRAMS = 'relay_job_file_name'
+SEARCH = 'relay_job_search'
 
 
 class AddIndexConcurrently(migrations.AddIndex):
@@ -33,28 +33,38 @@ def concurrent(schema_editor):
     return {'concurrently': True} if schema_editor.connection.vendor == 'postgresql' else {}
 
 
-def add_trigrams(apps, schema_editor):
-    """Find a part of a file's name by index, where the database lets us have `pg_trgm`. Elsewhere
-    the search reads all names, as before."""
-    if schema_editor.connection.vendor != 'postgresql':
+def add_search(apps, schema_editor):
+    """SQLite reads all names for a part of one, but only names, in the order in which jobs are
+    listed. PostgreSQL finds it by its trigrams, where it lets us have `pg_trgm`.
+
+    No index of the model: each database has its own, and only the time of a search depends on it.
+    """
+    connection = schema_editor.connection
+    table = schema_editor.quote_name(apps.get_model('denoise_relay', 'Job')._meta.db_table)
+    if connection.vendor == 'sqlite':
+        schema_editor.execute(
+            f'CREATE INDEX IF NOT EXISTS {SEARCH} ON {table} '
+            '(created_at DESC, id DESC, file_name, upstream_id, owner_id)'
+        )
+    if connection.vendor != 'postgresql':
         return
     try:
-        with transaction.atomic(using=schema_editor.connection.alias):
+        with transaction.atomic(using=connection.alias):
             schema_editor.execute('CREATE EXTENSION IF NOT EXISTS pg_trgm')
-        schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {TRIGRAMS}')
-        table = apps.get_model('denoise_relay', 'Job')._meta.db_table
+        schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {SEARCH}')
         # The expression of Django's `icontains`.
         schema_editor.execute(
-            f'CREATE INDEX CONCURRENTLY {TRIGRAMS} ON {schema_editor.quote_name(table)} '
+            f'CREATE INDEX CONCURRENTLY {SEARCH} ON {table} '
             'USING gin (UPPER(file_name::text) gin_trgm_ops)'
         )
     except Error as error:
         print(f'\n    No index for the search by file names: {error}'.rstrip())
 
 
-def remove_trigrams(apps, schema_editor):
-    if schema_editor.connection.vendor == 'postgresql':
-        schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {TRIGRAMS}')
+def remove_search(apps, schema_editor):
+    if schema_editor.connection.vendor in ('postgresql', 'sqlite'):
+        how = 'CONCURRENTLY' if concurrent(schema_editor) else ''
+        schema_editor.execute(f'DROP INDEX {how} IF EXISTS {SEARCH}')
 
 
 class Migration(migrations.Migration):
@@ -82,5 +92,5 @@ class Migration(migrations.Migration):
             model_name='job',
             index=models.Index(fields=['upstream_id'], name='relay_job_upstream', opclasses=['varchar_pattern_ops']),
         ),
-        migrations.RunPython(add_trigrams, remove_trigrams, atomic=False, elidable=False),
+        migrations.RunPython(add_search, remove_search, atomic=False),
     ]

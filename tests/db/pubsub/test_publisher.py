@@ -116,9 +116,10 @@ def some(count: int) -> list[Event]:
 
 async def test_each_event_of_few_goes_to_its_jobs_group(layer: Layer) -> None:
     """As version 0.1.0 sends and understands them."""
-    events = some(4)
+    events = some(2)
 
     await publisher.publish(events)
+    await publisher.sent()
 
     assert [group for group, _ in layer.sent] == [f"denoise.job.{e.job.hex}" for e in events]
     frame = parse_frame(layer.sent[0][1]["frame"])
@@ -126,9 +127,10 @@ async def test_each_event_of_few_goes_to_its_jobs_group(layer: Layer) -> None:
 
 
 async def test_events_of_many_jobs_go_to_all_in_their_order(layer: Layer) -> None:
-    events = some(5)
+    events = some(3)
 
     await publisher.publish(events)
+    await publisher.sent()
 
     ((group, message),) = layer.sent
     assert group == ALL_JOBS
@@ -141,17 +143,23 @@ async def test_how_many_are_few_is_a_setting(layer: Layer, settings: Settings) -
     settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "MESSAGES_PER_COMMIT": 60}
 
     await publisher.publish(some(60))
+    await publisher.sent()
 
     assert len({group for group, _ in layer.sent}) == 60
 
 
-async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer) -> None:
+async def test_a_frozen_layer_delays_nobody_and_is_then_not_used(layer: Layer) -> None:
     layer.frozen = True
+    published = asyncio.ensure_future(publisher.publish(some(5)))
+    await asyncio.sleep(0)
+    assert published.done()
     async with asyncio.timeout(2):  # several messages, and yet one time-out
         await publisher.publish(some(1000))
+        await publisher.sent()
     calls = layer.calls
 
     await publisher.publish(some(1))
+    await publisher.sent()
     await publisher.wake()
 
     assert layer.calls == calls
@@ -160,8 +168,10 @@ async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer)
 async def test_a_layer_that_raises_is_used_again(layer: Layer) -> None:
     layer.error = ConnectionError("refused")
     await publisher.publish(some(1))
+    await publisher.sent()
     layer.error = None
     await publisher.publish(some(1))
+    await publisher.sent()
 
     assert len(layer.sent) == 1
 

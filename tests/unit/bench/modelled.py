@@ -38,7 +38,7 @@ def _figure(case: str, way: str, metric: str, value: float) -> Figure:
 
 def _fanout(late: float) -> list[Figure]:
     figures = []
-    for jobs, viewers in ((1, 100), (1, 1000), (100, 1), (1000, 1)):
+    for jobs, viewers in ((1, 1000), (10, 100), (100, 1), (1000, 1)):
         total = FANOUT.total_us(jobs, viewers)
         case = f"{jobs:,} job{'s' * (jobs > 1)} x {viewers:,} viewer{'s' * (viewers > 1)}"
         for metric, value in (

@@ -171,5 +171,7 @@ def test_a_middleware_that_wraps_send_sees_all_frames(
         await send(message)
 
     scope: dict[str, Any] = {"type": "websocket"}
-    assert DIRECT_SEND in daphne_direct.with_direct_send(scope, send)
-    assert daphne_direct.with_direct_send(scope, wrapped) is scope
+    daphne_direct.offer(scope, wrapped)
+    assert DIRECT_SEND not in scope
+    daphne_direct.offer(scope, send)
+    assert DIRECT_SEND in scope

@@ -30,14 +30,13 @@ PER_SECOND: Final = 50.0
 ROUND_SECONDS: Final = 30.0
 METRICS: Final = ("p50 ms", "p99 ms", "CPU µs/event")
 
-GOALS: Final = tuple(
-    goal
-    for database in DATABASES
-    for goal in (
-        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=TUTORIAL, limit=1.0),
-        # 1.8 ms where the pipe takes 0.65.
-        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=PIPE, limit=2.77),
-    )
+GOALS: Final = (
+    *(
+        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=TUTORIAL, limit=1.0)
+        for database in DATABASES
+    ),
+    # 1.8 ms where the pipe takes 0.65. (A commit to PostgreSQL waits for the disk.)
+    Goal(case="1 job, SQLite", metric="p50 ms", way=RELAY, beside=PIPE, limit=2.77),
 )
 
 

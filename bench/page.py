@@ -18,7 +18,7 @@ PAGE = "performance.md"
 IMAGES = "images"
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 #: Servers in the table of which to use when, as they are named in ways ("relay on Daphne").
-SERVERS = ("Daphne", "Daphne, DIRECT_SENDS off", "uvicorn", "granian")
+SERVERS = ("Daphne", "Daphne, public ASGI", "uvicorn", "granian")
 VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
 
 
@@ -109,7 +109,17 @@ def _goals(found: Sequence[Area]) -> str:
     rows = []
     for area in found:
         if area.error:
-            rows.append([area.title, "", "", "", "", "", f"**failed**: {area.error}"])
+            rows.append(
+                [
+                    area.title,
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    f"**failed**: {area.error.strip().splitlines()[-1]}",
+                ]
+            )
         rows += [_goal(outcome(goal, area.figures)) for goal in area.goals]
     head = ["work", "measured", "ours", "beside it", "ours / beside", "wanted", ""]
     return markdown_table(head, rows)

@@ -18,6 +18,7 @@ from bench.process import ROOT
 from bench.report import number
 from bench.scaling import capacity, measured
 from bench.scaling.capacity import Constants, Layout, Load
+from bench.scaling.costs import Grouped
 from bench.scaling.measured import TOLERANCE, Check, Measured
 from bench.scaling.pipeline import simulate
 
@@ -98,7 +99,7 @@ def _us(*values: float) -> str:
     return f"{', '.join(map(number, values))} µs"
 
 
-def _pair(cost: measured.Grouped) -> str:
+def _pair(cost: Grouped) -> str:
     return _us(cost.group_us, cost.each_us)
 
 

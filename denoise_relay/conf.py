@@ -122,6 +122,10 @@ class RelaySettings:
     MAX_WATCHES: int = 100
     #: Write frames to the viewers' sockets behind ASGI, where that is possible (Daphne).
     DIRECT_SENDS: bool = True
+    #: Run the worker process on uvloop, where that is installed.
+    UVLOOP: bool = True
+    #: Let Python's garbage collector pass over what is loaded when a server or worker has started.
+    TUNE_GC: bool = True
     #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
     METRICS_TOKEN: str = field(default="", repr=False)
 

@@ -93,7 +93,8 @@ def measure(ways: Sequence[Way], commits: dict[int, int], rounds: int) -> list[F
             "DENOISE_RELAY_POSITION_CHECK_SECONDS": "3600",
         }
         stack.enter_context(pin_load())
-        environment["REDIS_URL"] = stack.enter_context(Valkey()).url
+        valkey = stack.enter_context(Valkey())
+        environment["REDIS_URL"] = valkey.url
         secret = _prepare(environment)
         watched: list[tuple[Running, Viewers]] = []
         for way in ways:
@@ -110,7 +111,17 @@ def measure(ways: Sequence[Way], commits: dict[int, int], rounds: int) -> list[F
         for _ in range(rounds):
             for commit, updates in commits.items():
                 for server, viewers in watched:
-                    for name, metric, value in _round(server, viewers, seqs, commit, updates):
+                    before = _cpu_seconds(valkey.command("INFO", "cpu"))
+                    measured = _round(server, viewers, seqs, commit, updates)
+                    if server.way.layer:
+                        spent = _cpu_seconds(valkey.command("INFO", "cpu")) - before
+                        figure = (
+                            case(commit, "Valkey"),
+                            "CPU µs/frame",
+                            spent * 1e6 / (updates * JOBS),
+                        )
+                        measured.append(figure)
+                    for name, metric, value in measured:
                         values[name, server.way.name, metric].append(value)
                         print(f"  {name}: {server.way.name}: {value:.1f} {metric}", flush=True)
     return [
@@ -148,6 +159,11 @@ def _round(
         spent = publisher * 1e6 / len(latencies)
         measured.append((case(commit, "publisher"), "CPU µs/frame", spent))
     return measured
+
+
+def _cpu_seconds(info: dict[str, float]) -> float:
+    """Of Valkey's process so far, as it says itself."""
+    return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
 
 
 def _warm_up(server: Running, viewers: Viewers) -> int:

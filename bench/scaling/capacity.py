@@ -7,7 +7,6 @@ takes the constants from the results of the bench, and checks them against what 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -170,22 +169,33 @@ def memory_gib(load: Load, layout: Layout, constants: Constants) -> float:
 
 
 def plan(load: Load, constants: Constants, *, site_web: int = 32, site_workers: int = 32) -> Layout:
-    """The smallest layout in which nothing runs out, with as few sites as that takes.
+    """The fewest sites in which nothing runs out, and the fewest processes in them.
 
     Raises `ValueError` where even a site for each job would not do.
     """
     sites = 1
     while sites <= max(1, load.jobs):
-        for web, workers in _sizes(site_web, site_workers):
-            layout = Layout(web=web, workers=workers, sites=sites)
-            if uses(load, layout, constants)[0].share <= 1:
-                return layout
-        sites = sites + max(1, sites // 8)
+        if layout := _smallest(load, constants, sites, site_web, site_workers):
+            return layout
+        sites += max(1, sites // 8)
     raise ValueError("no layout carries this")
 
 
-@functools.cache
-def _sizes(web: int, workers: int) -> list[tuple[int, int]]:
-    """Pairs of processes, the fewest first."""
-    pairs = itertools.product(range(1, web + 1), range(1, workers + 1))
-    return sorted(pairs, key=lambda pair: (sum(pair), pair))
+def _smallest(
+    load: Load, constants: Constants, sites: int, most_web: int, most_workers: int
+) -> Layout | None:
+    best: Layout | None = None
+    part = load.part(sites)
+    for workers in range(1, most_workers + 1):
+        widest = Layout(web=most_web, workers=workers, sites=sites)
+        busiest = max(web_core(part, widest, constants), worker_core(part, widest, constants))
+        if busiest > PLANNED:
+            continue
+        for web in range(1, most_web + 1):
+            if best and web + workers >= best.web + best.workers:
+                break
+            layout = Layout(web=web, workers=workers, sites=sites)
+            if uses(load, layout, constants)[0].share <= 1:
+                best = layout
+                break
+    return best

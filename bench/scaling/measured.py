@@ -18,10 +18,13 @@ SERVERS = (
     "relay on granian",
 )
 DATABASES = ("SQLite", "PostgreSQL")
+PIPE = "bare httpx pipe"
 ACROSS, INSIDE = "relay over Valkey", "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
 COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+) process")
+#: Jobs, and viewers of each, that nothing is fitted to.
+UNSEEN = (10, 100)
 #: How far the model may be from what was measured.
 TOLERANCE = 0.2
 
@@ -106,6 +109,7 @@ class Measured:
     def fanout(self, server: str) -> Fanout:
         """The fan-out on a server; what a commit costs comes from the bench between processes."""
         points, commits = self.shapes(server, CPU_FRAME), {}
+        points.pop(UNSEEN, None)
         if server == SERVERS[0]:
             jobs = self.jobs_between()
             commits = {(jobs, size): us for size, us in self.commits(INSIDE, "web").items()}
@@ -181,9 +185,9 @@ def checks(found: Measured) -> Iterator[Check]:
             yield from _latencies(found, server, fanout)
     for database in DATABASES:
         for metric in (CPU_EVENT, WALL_EVENT):
-            points = found.groups(database, metric)
-            grouped = Grouped.fitted(points)
-            for size, measured in points.items():
+            sizes = found.groups(database, metric)
+            grouped = Grouped.fitted(sizes)
+            for size, measured in sizes.items():
                 what = f"journal on {database}, groups of {size}"
                 predicted = grouped.per_event_us(size)
                 yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
@@ -191,11 +195,27 @@ def checks(found: Measured) -> Iterator[Check]:
     read = fit([[1.0]] * len(streams), list(streams.values()))[0]
     for case, measured in streams.items():
         yield Check(what=f"reading, {case}", metric=CPU_EVENT, measured=measured, predicted=read)
-    jobs, fanout = found.jobs_between(), found.fanout(SERVERS[0])
+    watched, fanout = found.jobs_between(), found.fanout(SERVERS[0])
     for size, measured in found.commits(INSIDE, "web").items():
-        predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(jobs)
-        what = f"{INSIDE}, {jobs:,} x 1, commits of {size}"
+        predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(watched)
+        what = f"{INSIDE}, {watched:,} x 1, commits of {size}"
         yield Check(what=what, metric=CPU_FRAME, measured=measured, predicted=predicted)
+    yield from _end_to_end(found, fanout)
+
+
+def _end_to_end(found: Measured, fanout: Fanout) -> Iterator[Check]:
+    """A bare pipe's latency, and what the relay does besides: commit and publish. Not fitted."""
+    for database in DATABASES:
+        case, metric = f"1 job, {database}", "p50 ms"
+        try:
+            measured = found.value("latency", case, SERVERS[0], metric)
+            pipe = found.value("latency", case, PIPE, metric)
+        except NotMeasured:
+            continue
+        commit = Grouped.fitted(found.groups(database, WALL_EVENT)).per_event_us(1)
+        predicted = pipe + (commit + fanout.total_us(1, 1)) / 1e3
+        what = f"upstream write to viewer, {database}"
+        yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
 
 
 def _latencies(found: Measured, server: str, fanout: Fanout) -> Iterator[Check]:

@@ -83,14 +83,18 @@ def lock(alias: str, jobs: Collection[UUID]) -> tuple[dict[UUID, Row], datetime]
             cursor.execute(_LOCK, [list(jobs)])
             found = cursor.fetchall()
             seconds = max((row[5] for row in found), default=0.0)
-            zone = UTC if settings.USE_TZ else None
-            at = datetime.fromtimestamp(seconds, zone)
-            return {row[0]: Row(*row[:5]) for row in found}, at
+            return {row[0]: Row(*row[:5]) for row in found}, as_time(seconds)
         # The transaction has locked the whole database (`write_transaction`).
         known = {_key(connection, job): job for job in jobs}
         cursor.execute(f"{_READ}({', '.join(['%s'] * len(known))})", list(known))
         rows = {known[pk]: Row(known[pk], *rest) for pk, *rest in cursor.fetchall()}
     return rows, timezone.now()
+
+
+def as_time(seconds: float) -> datetime:
+    """The time of PostgreSQL's clock, as `timezone.now` would say it. (Its driver takes longer to
+    make a `datetime` of each row than a group takes for the row.)"""
+    return datetime.fromtimestamp(seconds, UTC if settings.USE_TZ else None)
 
 
 def write(alias: str, rows: Collection[Row], added: Sequence[events.Event], at: datetime) -> None:

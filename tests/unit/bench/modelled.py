@@ -26,6 +26,7 @@ def document(late: float = 1.0) -> results.Document:
         ("journal", _journal()),
         ("ingest", _ingest()),
         ("idle", _idle()),
+        ("latency", _latency()),
     ):
         found = results.with_area(found, Area(name=name, title=name, figures=tuple(figures)))
     return found
@@ -37,7 +38,7 @@ def _figure(case: str, way: str, metric: str, value: float) -> Figure:
 
 def _fanout(late: float) -> list[Figure]:
     figures = []
-    for jobs, viewers in ((1, 100), (1, 1000), (100, 1), (1000, 1)):
+    for jobs, viewers in ((1, 1000), (10, 100), (100, 1), (1000, 1)):
         total = FANOUT.total_us(jobs, viewers)
         case = f"{jobs:,} job{'s' * (jobs > 1)} x {viewers:,} viewer{'s' * (viewers > 1)}"
         for metric, value in (
@@ -88,3 +89,14 @@ def _idle() -> list[Figure]:
         _figure("1,000 visitors, nothing happens", "relay on Daphne", "CPU %", IDLE_PERCENT),
         _figure("no viewers", "relay on Daphne", "MiB", 77),
     ]
+
+
+def _latency() -> list[Figure]:
+    """As late as a pipe, and by a commit and a publication."""
+    figures, pipe_ms = [], 0.65
+    for database, (wall, _) in JOURNALS.items():
+        more = (wall.per_event_us(1) + FANOUT.total_us(1, 1)) / 1e3
+        case = f"1 job, {database}"
+        figures.append(_figure(case, "bare httpx pipe", "p50 ms", pipe_ms))
+        figures.append(_figure(case, "relay on Daphne", "p50 ms", pipe_ms + more))
+    return figures

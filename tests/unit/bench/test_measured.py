@@ -53,7 +53,7 @@ def test_one_process_on_sqlite_tells_nobody() -> None:
 
 def test_every_point_is_checked_and_met_where_the_model_is_exact() -> None:
     points = list(measured.checks(found(modelled.document())))
-    assert len(points) == 29
+    assert len(points) == 31
     assert all(abs(point.off) < 0.01 for point in points)
 
 
@@ -76,7 +76,7 @@ def test_what_is_not_measured_is_named(name: str) -> None:
 def test_every_step_says_what_breaks_and_what_carries_it() -> None:
     blocks, good = simulated(modelled.document())
     assert good
-    assert "29 of 29 points are within 20%" in blocks["check"]
+    assert "31 of 31 points are within 20%" in blocks["check"]
     _, _, *rows = blocks["steps"].splitlines()
     assert len(rows) == len(STEPS)
     assert "one process, SQLite" in rows[0]

@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
+from bench.fanout.viewers import WEBSOCKET, Missed, Viewers, connected
 from bench.process import manage, pin_load
 from bench.pubsub.publishing import job_id
-from bench.pubsub.viewers import WEBSOCKET, Missed, Viewers, connected
 from bench.pubsub.ways import (
     RELAY,
     RELAY_CORE,

@@ -18,6 +18,7 @@ from denoise_relay.engine.commands import (
     probe,
     verify,
 )
+from denoise_relay.engine.cores import Cores
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
@@ -45,6 +46,7 @@ __all__ = [
     "SEGMENT_SECONDS",
     "VIDEO_FORMATS",
     "Analysis",
+    "Cores",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",

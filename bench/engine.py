@@ -17,7 +17,9 @@ import tempfile
 import time
 import wave
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import av
@@ -83,39 +85,42 @@ class Done:
     cpu: float
     peak_mib: float = 0.0
 
+    def __str__(self) -> str:
+        text = (
+            f"{self.audio_seconds / self.wall:6.1f} x real time, "
+            f"{self.cpu * 1000 / self.audio_seconds:5.1f} ms of CPU for a second"
+        )
+        return f"{text}, {self.peak_mib:.0f} MiB" if self.peak_mib else text
+
 
 def run(rounds: int) -> list[Figure]:
     """Two rounds take about a minute on two idle cores."""
     found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="denoise-bench-") as name:
-        folder = Path(name)
-        for number in range(rounds):
-            for seconds, most in LENGTHS.items():
-                if most is not None and number >= most:
-                    continue
-                for channels in CHANNELS:
-                    case, source = _case(seconds, channels), _recording(folder, seconds, channels)
-                    ways = {ENGINE: _engine(source, folder, seconds)}
-                    if seconds <= LONGEST_LOOP:
-                        ways[LOOP] = _loops(1, source, folder, seconds)
-                        ways[LOOPS] = _loops(len(CORES), source, folder, seconds)
-                    for way, done in ways.items():
-                        speed = done.audio_seconds / done.wall
-                        cost = done.cpu * 1000 / done.audio_seconds
-                        found[case, way, "x real time"].append(speed)
-                        found[case, way, "CPU ms/s"].append(cost)
-                        if done.peak_mib:
-                            found[case, way, "MiB"].append(done.peak_mib)
-                        print(
-                            f"{case:14}{way:24}{speed:7.1f} x real time,"
-                            f" {cost:5.1f} ms of CPU for a second"
-                            + (f", {done.peak_mib:.0f} MiB" if done.peak_mib else ""),
-                            flush=True,
-                        )
+    with tempfile.TemporaryDirectory(prefix="denoise-bench-") as folder:
+        for number, (seconds, most), channels in product(range(rounds), LENGTHS.items(), CHANNELS):
+            if most is not None and number >= most:
+                continue
+            case = _case(seconds, channels)
+            for way, done in _measured(Path(folder), seconds, channels):
+                found[case, way, "x real time"].append(done.audio_seconds / done.wall)
+                if way != LOOPS:  # they do several files
+                    found[case, way, "CPU ms"].append(done.cpu * 1000)
+                if done.peak_mib:
+                    found[case, way, "MiB"].append(done.peak_mib)
+                print(f"{case:14}{way:24}{done}", flush=True)
     return [
         Figure(case=case, way=way, metric=metric, values=tuple(values))
         for (case, way, metric), values in found.items()
     ]
+
+
+def _measured(folder: Path, seconds: int, channels: int) -> Iterator[tuple[str, Done]]:
+    """The ways, one after the other."""
+    source = _recording(folder, seconds, channels)
+    yield ENGINE, _engine(source, folder, seconds)
+    if seconds <= LONGEST_LOOP:
+        yield LOOP, _loops(1, source, folder, seconds)
+        yield LOOPS, _loops(len(CORES), source, folder, seconds)
 
 
 def _engine(source: Path, folder: Path, seconds: int) -> Done:

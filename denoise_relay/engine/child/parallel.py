@@ -135,7 +135,7 @@ class ParallelDeepFilterNet(Model):
         while (cut := self._next_cut()) < math.inf:
             first, last = int(cut) - REACH, int(cut) + REACH
             if self._pushed < last + _FADE // 2 + DELAY + FRAME:
-                self._feed(min(self._pushed, first))
+                self._feed_pieces(min(self._pushed, first))
                 return
             # Cuts are between frames, so that a passage's frames are those of a single lane.
             first -= first % FRAME
@@ -143,7 +143,7 @@ class ParallelDeepFilterNet(Model):
             self._feed(end + _FADE // 2 + DELAY)
             self._passages[-1].end = end
             self._open(end)
-        self._feed(self._pushed)
+        self._feed_pieces(self._pushed)
 
     def _open(self, start: int) -> None:
         """Let the next passage begin at this cut."""
@@ -159,6 +159,10 @@ class ParallelDeepFilterNet(Model):
                 cleaned=Fifo(self._channels),
             )
         )
+
+    def _feed_pieces(self, end: int) -> None:
+        """What is there of whole pieces: a small one costs a thread's turn, too."""
+        self._feed(end - (end - self._fed) % _PIECE)
 
     def _feed(self, end: int) -> None:
         passage, first_lane = self._passages[-1], self._first_lane(self._number)

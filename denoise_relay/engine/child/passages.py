@@ -2,7 +2,7 @@
 
 The model remembers: what it does with a frame depends on the seconds before. So each lane hears
 the last seconds before its passage again, without anybody listening. A new state needs most: its
-idea of how loud the recording is takes 5 s to settle. One that has heard another passage of the
+idea of how loud the recording is takes 4 s to settle. One that has heard another passage of the
 same recording needs 2. How much the result then differs from that of a single lane is in
 docs/engines.md.
 """
@@ -21,7 +21,7 @@ from denoise_relay.engine.child.model import MODEL_RATE
 #: Samples of the model's frames; everything begins and ends with one.
 FRAME: Final = 480
 #: Seconds that a lane hears before its passage: a new one, and one that was used before.
-NEW_LEAD_SECONDS: Final = 5.0
+NEW_LEAD_SECONDS: Final = 4.0
 LEAD_SECONDS: Final = 2.0
 #: No passage is shorter, so that the lead-in is not most of the work; none is much longer, since
 #: the later ones of those that are done at once wait in memory.

@@ -114,10 +114,11 @@ def test_two_channels_on_two_cores_are_what_one_core_makes_of_them() -> None:
     assert np.array_equal(one, np.concatenate(both, axis=1))
 
 
+@pytest.mark.timeout(240)
 def test_two_passages_sound_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody hears a cut: neither a click, nor a change of the level."""
-    monkeypatch.setattr(passages, "_LEAST_SECONDS", 8.0)
-    seconds = 24
+    monkeypatch.setattr(passages, "_LEAST_SECONDS", 6.0)
+    seconds = 16
     noisy = material.mix(np.tile(material.speech(), seconds // 4), 5)
     recording = noisy.astype(np.float32)[None] * np.float32(0.5)
     (cut,) = passages.plan(seconds, at_once=2).cuts
@@ -131,15 +132,15 @@ def test_two_passages_sound_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
     until = cut - passages.REACH - MODEL_RATE // 10
     assert np.array_equal(one[:until], two[:until])
     assert not np.array_equal(one[cut + passages.REACH :], two[cut + passages.REACH :])
-    assert _level(two - one) < _level(one) - 25
+    assert _level(two - one) < _level(one) - 30
     around = slice(cut - 2 * MODEL_RATE, cut + 2 * MODEL_RATE)
-    assert _level((two - one)[around]) < _level(one) - 15
-    # Every 50 ms around the cut, where there is sound, within 2 dB.
+    assert _level((two - one)[around]) < _level(one) - 25
+    # Every 50 ms around the cut, where there is sound, within 1 dB.
     hops = [part.reshape(-1, MODEL_RATE // 20) for part in (one[around], two[around])]
     before, after = (10 * np.log10((hop.astype(float) ** 2).mean(axis=1) + 1e-9) for hop in hops)
     loud = before > _level(one) - 20
     assert loud.sum() > 20
-    assert np.abs(after - before)[loud].max() < 2
+    assert np.abs(after - before)[loud].max() < 1
     # No step from one sample to the next that the recording does not have.
     steps = [np.abs(np.diff(part[around])).max() for part in (one, two)]
     assert steps[1] < 1.1 * steps[0]

@@ -14,7 +14,6 @@ from denoise_relay import engine
 from denoise_relay.backends.base import Backend, Preset, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
-from denoise_relay.runtime import metrics
 
 NEUTRAL = "This recording could not be processed."
 #: The engine's presets in words. The names are the engine's.
@@ -49,6 +48,8 @@ class LocalBackend(Backend):
         return (BEST, FAST) if engine.available("fast") else (BEST,)
 
     async def run(self, run: Run) -> Result:
+        from denoise_relay.runtime import metrics  # system checks do without prometheus-client
+
         job = run.assignment
         await run.accepted(str(job.job))
         target = job.workspace / f"denoised{engine.OUTPUT_SUFFIX}"

@@ -78,9 +78,13 @@ def _direct_send(protocol: Any) -> DirectSend | None:
     """The direct way to a client whose handshake is complete."""
     from twisted.internet import tcp, unix
 
+    transport = protocol.transport
     # Not a subclass, and not TLS, which are other transports around this one.
-    plain = type(protocol.transport) in (tcp.Server, unix.Server) and not protocol.transport.TLS
-    if not plain or protocol._perMessageCompress is not None or protocol.autoFragmentSize:
+    plain = type(transport) in (tcp.Server, unix.Server) and not transport.TLS
+    # A client that has left meanwhile has no socket any more.
+    if not plain or not transport.connected:
+        return None
+    if protocol._perMessageCompress is not None or protocol.autoFragmentSize:
         return None
     return _Connection(protocol).send
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
 
 from denoise_relay.frames import websocket_message
 from denoise_relay.live.sender import DIRECT_SEND
@@ -114,6 +116,11 @@ def test_a_connection_that_ends_is_left_to_asgi(
     else:
         viewer.close()
     assert not send(b"message")
+
+
+def test_a_client_that_left_during_the_handshake_has_none(protocol: _Protocol) -> None:
+    protocol.transport.connectionLost(Failure(ConnectionDone()))
+    assert _direct_send(protocol) is None
 
 
 def test_neither_tls_nor_compression_nor_other_transports_have_it(protocol: _Protocol) -> None:

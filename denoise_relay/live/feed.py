@@ -123,7 +123,7 @@ class Feed:
             yield tail.newest if tail else frame_of(newest, rewound=rewound)
             after = newest.seq
         while True:
-            while new := tail.after(after) if tail else await database.read(read.after, job, after):
+            while new := await self._tails.after(tail, job, after):
                 for number, found in enumerate(new, 1):
                     yield found if isinstance(found, Frame) else frame_of(found)
                     if number % YIELD_EVERY == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from uuid import UUID
 
 from denoise_relay.events import Event
@@ -97,6 +98,10 @@ class Tails:
         else:
             tail = watched.tail
         return tail if tail is not None and tail.reaches(after) else None
+
+    async def after(self, tail: Tail | None, job: UUID, seq: int) -> Sequence[Frame | Event]:
+        """The next frames from a tail, or some of the next events from the journal."""
+        return tail.after(seq) if tail else await database.read(read.after, job, seq)
 
     async def _read(self, job: UUID, watched: WatchedJob) -> Tail | None:
         if not (events := await database.read(read.newest, job, LENGTH)):

@@ -16,7 +16,7 @@ from django.utils import timezone
 from denoise_relay import access
 from denoise_relay.access import SESSION_KEY
 from denoise_relay.events import Fact
-from denoise_relay.journal import read
+from denoise_relay.journal import leases, read
 from denoise_relay.live.feed import Feed
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Event, Job
@@ -76,6 +76,17 @@ def test_a_page_costs_the_same_queries_for_any_number_of_jobs(path: str) -> None
     # One more: the admin counts where there is a second page.
     assert queries() <= few + 1
     assert few <= 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_claims_many_jobs_with_the_queries_of_one() -> None:
+    def queries(count: int) -> int:
+        Job.objects.bulk_create(Job(original="denoise/none/voice.wav") for _ in range(count))
+        with CaptureQueriesContext(connection) as captured:
+            assert len(leases.claim("worker", MANY, 60)) == count
+        return len(captured)
+
+    assert queries(1) == queries(100)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ ACROSS, EACH = "relay over Valkey", "relay over Valkey, a message per job"
 INSIDE = "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
-COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+) process")
+COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+)(?: process)?")
 #: Jobs, and viewers of each, that nothing is fitted to.
 UNSEEN = (10, 100)
 

@@ -174,9 +174,10 @@ def _warm_up(server: Running, viewers: Viewers) -> int:
     missing = JOBS
     for _ in range(10):
         try:
-            viewers.seen(partial(server.publish, 1, JOBS, 1), missing, 10.0)
+            viewers.seen(partial(server.publish, 1, JOBS, 1), missing, 5.0)
         except Missed as error:
             missing -= error.came
         else:
+            viewers.drain(1.0)  # the tutorial sends what comes twice
             return 1
     raise RuntimeError(f"{server.way.name}: not all viewers get frames")

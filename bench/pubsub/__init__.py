@@ -54,7 +54,7 @@ def case(commit: int, who: str = "web process") -> str:
 
 GOALS = (
     Goal(case=case(500), metric="CPU µs/frame", way=RELAY.name, beside="", limit=60),
-    Goal(case=case(500), metric="CPU µs/frame", way=RELAY.name, beside=TUTORIAL.name, limit=0.5),
+    Goal(case=case(500), metric="CPU µs/frame", way=RELAY.name, beside=TUTORIAL.name, limit=0.25),
     Goal(
         case=case(500),
         metric="CPU µs/frame",
@@ -67,7 +67,7 @@ GOALS = (
         metric="CPU µs/frame",
         way=RELAY.name,
         beside=TUTORIAL.name,
-        limit=0.5,
+        limit=0.25,
     ),
 )
 

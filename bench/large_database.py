@@ -27,6 +27,7 @@ OWNED = 60_000
 UNFINISHED = 5_000
 OWNER, SECRET = "owner", "dr_bench"
 MAKE_SECONDS = 120.0
+EVENTS_VARIABLE = "BENCH_EVENTS_PER_JOB"
 #: The site, not in debug mode, which keeps every query.
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "project.settings",
@@ -55,13 +56,14 @@ def databases() -> dict[str, str]:
         urls["PostgreSQL"] = postgres.url("bench_large")
     # Side by side: each is one process, or one and its server.
     with ThreadPoolExecutor(len(urls)) as threads:
-        list(threads.map(_make, urls, urls.values()))
+        list(threads.map(make, urls, urls.values()))
     return urls
 
 
-def _make(name: str, url: str) -> None:
+def make(name: str, url: str, events_per_job: int = EVENTS_PER_JOB) -> None:
+    """Migrate and fill one database."""
     begun = time.monotonic()
-    environment = ENVIRONMENT | {"DATABASE_URL": url}
+    environment = ENVIRONMENT | {"DATABASE_URL": url, EVENTS_VARIABLE: str(events_per_job)}
     manage(environment, "migrate", "--verbosity", "0")
     subprocess.run(
         [sys.executable, "-m", "bench.large_database"],
@@ -70,7 +72,7 @@ def _make(name: str, url: str) -> None:
         check=True,
         timeout=MAKE_SECONDS,
     )
-    rows = f"{JOBS:,} jobs, {JOBS * EVENTS_PER_JOB:,} events"
+    rows = f"{JOBS:,} jobs, {JOBS * events_per_job:,} events"
     print(f"{name}: {rows} made in {time.monotonic() - begun:.0f} s")
 
 
@@ -99,6 +101,7 @@ def _fill() -> None:
         moment = f"now() - ({ago}) * interval '1 second'"
     unfinished = f"n > {JOBS - UNFINISHED}"
     is_owners = "n % 5 < 3"
+    last = int(os.environ[EVENTS_VARIABLE])
     jobs = {
         "id": pk,
         "owner_id": f"CASE WHEN {is_owners} THEN {owner.pk} ELSE {owner.pk} + 1 + n % 200 END",
@@ -113,19 +116,19 @@ def _fill() -> None:
         "pct": f"CASE WHEN {unfinished} THEN 0 ELSE 100 END",
         "result": f"CASE WHEN {unfinished} THEN '' ELSE 'denoise/none/' || n || '.flac' END",
         "upstream_id": "'vendor-' || n",
-        "seq": str(EVENTS_PER_JOB),
+        "seq": str(last),
         "turn": "n",
         "submitter": f"'user ' || (CASE WHEN {is_owners} THEN 0 ELSE n % 200 END)",
         "created_at": moment,
         "started_at": f"CASE WHEN {unfinished} THEN NULL ELSE {moment} END",
         "finished_at": f"CASE WHEN {unfinished} THEN NULL ELSE {moment} END",
     }
-    done = f"seq = {EVENTS_PER_JOB} AND finished_at IS NOT NULL"
+    done = f"seq = {last} AND finished_at IS NOT NULL"
     events = {
         "job_id": "id",
         "seq": "number.seq",
         "stage": f"CASE WHEN number.{done} THEN 'done' ELSE 'processing' END",
-        "pct": f"number.seq * 100.0 / {EVENTS_PER_JOB}",
+        "pct": f"number.seq * 100.0 / {last}",
         "message": "'Isolating voice'",
         "at": "created_at",
     }
@@ -141,9 +144,7 @@ def _fill() -> None:
             cursor.execute("SET maintenance_work_mem = '256MB'")
         cursor.execute(*_insert(Job, jobs, _numbers("n", JOBS)))
         # In the order of the index, so that it is appended to.
-        source = (
-            f"{_numbers('seq', EVENTS_PER_JOB, 'number')} CROSS JOIN {Job._meta.db_table} AS job"
-        )
+        source = f"{_numbers('seq', last, 'number')} CROSS JOIN {Job._meta.db_table} AS job"
         cursor.execute(*_insert(Event, events, f"{source} ORDER BY job.id, number.seq"))
         cursor.execute("ANALYZE")
         if not sqlite:

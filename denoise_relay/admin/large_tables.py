@@ -54,8 +54,10 @@ class BoundedPaginator(Paginator[Job] if TYPE_CHECKING else Paginator):  # type:
 
     def page(self, number: int | str) -> Page[Job]:
         if self.validate_number(number) != 1:
-            return super().page(number)
-        return self._get_page(self._first_page[: self.per_page], 1, self)
+            page: Page[Job] = super().page(number)
+        else:
+            page = self._get_page(self._first_page[: self.per_page], 1, self)
+        return page
 
 
 class JobList(ChangeList):
@@ -94,7 +96,8 @@ class JobsByDate(QuerySet[Job] if TYPE_CHECKING else QuerySet):  # type: ignore[
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         ends = {name: _end_of(expression) for name, expression in kwargs.items()}
         if args or not all(ends.values()):
-            return super().aggregate(*args, **kwargs)
+            found: dict[str, Any] = super().aggregate(*args, **kwargs)
+            return found
         return {name: self._first(order) for name, order in ends.items()}
 
     def datetimes(
@@ -110,7 +113,7 @@ class JobsByDate(QuerySet[Job] if TYPE_CHECKING else QuerySet):  # type: ignore[
         found: list[datetime] = []
         period, end = (begin(timezone.make_naive(moment, tzinfo)) for moment in (first, last))
         while period <= end and len(found) < DATES_LIMIT:
-            starts = []
+            starts: list[datetime] = []
             while period <= end and len(starts) < DATES_LIMIT:
                 starts.append(timezone.make_aware(period, tzinfo))
                 period = begin(period + step)
@@ -137,7 +140,7 @@ def _end_of(expression: Any) -> str:
     if type(expression) not in (Min, Max) or expression.filter is not None:
         return ""
     (source,) = expression.get_source_expressions()[:1]
-    name = source.name if isinstance(source, F) else ""
+    name: str = source.name if isinstance(source, F) else ""  # type: ignore[attr-defined]
     return f"-{name}" if name and isinstance(expression, Max) else name
 
 

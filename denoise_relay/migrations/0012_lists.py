@@ -4,6 +4,10 @@ On PostgreSQL they are made concurrently, so jobs go on meanwhile, and processes
 before need not know them. A migration that is broken off may be run again.
 """
 
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
 from django.db import Error, migrations, models, transaction
 
 SEARCH = 'relay_job_search'
@@ -14,7 +18,9 @@ class AddIndexConcurrently(migrations.AddIndex):
 
     atomic = False
 
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             concurrently = concurrent(schema_editor)
@@ -23,17 +29,19 @@ class AddIndexConcurrently(migrations.AddIndex):
             schema_editor.execute(f'DROP INDEX {"CONCURRENTLY" if concurrently else ""} IF EXISTS {name}')
             schema_editor.add_index(model, self.index, **concurrently)
 
-    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.remove_index(model, self.index, **concurrent(schema_editor))
 
 
-def concurrent(schema_editor):
+def concurrent(schema_editor: Any) -> dict[str, bool]:
     return {'concurrently': True} if schema_editor.connection.vendor == 'postgresql' else {}
 
 
-def add_search(apps, schema_editor):
+def add_search(apps: Any, schema_editor: Any) -> None:
     """SQLite reads all names for a part of one, but only names, in the order in which jobs are
     listed. PostgreSQL finds it by its trigrams, where it lets us have `pg_trgm`.
 
@@ -61,7 +69,7 @@ def add_search(apps, schema_editor):
         print(f'\n    No index for the search by file names: {error}'.rstrip())
 
 
-def remove_search(apps, schema_editor):
+def remove_search(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor in ('postgresql', 'sqlite'):
         how = 'CONCURRENTLY' if concurrent(schema_editor) else ''
         schema_editor.execute(f'DROP INDEX {how} IF EXISTS {SEARCH}')
@@ -71,11 +79,11 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [
+    dependencies: ClassVar = [
         ('denoise_relay', '0011_room_for_updates'),
     ]
 
-    operations = [
+    operations: ClassVar = [
         AddIndexConcurrently(
             model_name='job',
             index=models.Index(condition=models.Q(('owner__isnull', False)), fields=['owner', '-created_at', '-id'], name='relay_job_owner'),

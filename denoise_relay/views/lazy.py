@@ -6,7 +6,7 @@ bring the engine, the HTTP client, the journal and most other rooms.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.module_loading import import_string
 
-View = Callable[..., Awaitable[HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 def lazy(path: str, *, answer: str = "", csrf_exempt: bool = False) -> View:

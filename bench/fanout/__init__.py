@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 
 from bench.fanout import ways
 from bench.fanout.measuring import measure
+from bench.fanout.viewers import Missed
 from bench.fanout.ways import Way
 from bench.process import manage, pin_load
 from bench.report import Figure, Goal
@@ -82,34 +84,62 @@ def run_some(rounds: int, some: tuple[Way, ...], cases: dict[str, tuple[int, int
                 if why := ways.missing(way):
                     print(f"{way.name} is left out: {why}", flush=True)
                     continue
-                with ways.running(way, environment) as (server, publish):
-                    unseen = {UNSEEN: UNSEEN_SHAPE} if way.name.startswith("relay") else {}
-                    for case, (jobs, viewers) in {**cases, **unseen}.items():
-                        updates = FEW_UPDATES if way.slow else UPDATES * 1000 // viewers
-                        got = measure(
-                            server,
-                            publish,
-                            way,
-                            session,
-                            jobs=jobs,
-                            viewers=viewers,
-                            updates=updates,
-                        )
-                        values[case, way.name, CPU].append(got.cpu_us)
-                        values[case, way.name, P50].append(got.p50_ms)
-                        values[case, way.name, P99].append(got.p99_ms)
-                        if case == ONE:
-                            values[case, way.name, MEMORY].append(got.kib_per_viewer)
-                        print(
-                            f"{number + 1}: {case:24}{way.name:30}{got.cpu_us:8.1f} µs/frame"
-                            f"{got.p50_ms:8.1f} {got.p99_ms:8.1f} ms{got.kib_per_viewer:7.1f} KiB",
-                            flush=True,
-                        )
+                for figure, value in _again_if_it_fails(number, way, cases, environment, session):
+                    values[figure].append(value)
     _add_polling(values, rounds)
     return [
         Figure(case=case, way=way, metric=metric, values=tuple(each))
         for (case, way, metric), each in values.items()
     ]
+
+
+Values = list[tuple[tuple[str, str, str], float]]
+
+
+def _again_if_it_fails(
+    number: int,
+    way: Way,
+    cases: Mapping[str, tuple[int, int]],
+    environment: dict[str, str],
+    session: str,
+) -> Values:
+    """What a way measured. On a busy machine a server may refuse one of thousands of viewers."""
+    try:
+        return _measured(number, way, cases, environment, session)
+    except (OSError, RuntimeError, Missed) as error:
+        print(f"{way.name} is measured again, after {type(error).__name__}: {error}", flush=True)
+        return _measured(number, way, cases, environment, session)
+
+
+def _measured(
+    number: int,
+    way: Way,
+    cases: Mapping[str, tuple[int, int]],
+    environment: dict[str, str],
+    session: str,
+) -> Values:
+    """Case, way and metric with the value, for all cases of one way in one round."""
+    found: Values = []
+    unseen = {UNSEEN: UNSEEN_SHAPE} if way.name.startswith("relay") else {}
+    with ways.running(way, environment) as (server, publish):
+        for case, (jobs, viewers) in {**cases, **unseen}.items():
+            updates = FEW_UPDATES if way.slow else UPDATES * 1000 // viewers
+            got = measure(
+                server, publish, way, session, jobs=jobs, viewers=viewers, updates=updates
+            )
+            found += [
+                ((case, way.name, CPU), got.cpu_us),
+                ((case, way.name, P50), got.p50_ms),
+                ((case, way.name, P99), got.p99_ms),
+            ]
+            if case == ONE:
+                found.append(((case, way.name, MEMORY), got.kib_per_viewer))
+            print(
+                f"{number + 1}: {case:24}{way.name:30}{got.cpu_us:8.1f} µs/frame"
+                f"{got.p50_ms:8.1f} {got.p99_ms:8.1f} ms{got.kib_per_viewer:7.1f} KiB",
+                flush=True,
+            )
+    return found
 
 
 def _add_polling(values: dict[tuple[str, str, str], list[float]], rounds: int) -> None:

@@ -32,7 +32,7 @@ def _publish(jobs: int, number: int) -> None:
 
 async def _serve(port: int) -> None:
     control.listen(_publish)
-    async with serve(_viewer, "127.0.0.1", port, compression=None):
+    async with serve(_viewer, "127.0.0.1", port, compression=None, ping_interval=None):
         await asyncio.Event().wait()
 
 

@@ -17,12 +17,13 @@ from typing import Literal
 from bench.fanout import control, frames
 from bench.process import ROOT, Server, free_port, serving
 
+# No server sends pings: the load answers none.
 NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 APPLICATION = "bench.fanout.application:application"
-DAPHNE = f"-m daphne -b 127.0.0.1 -p {{port}} {APPLICATION}"
+DAPHNE = f"-m daphne -b 127.0.0.1 -p {{port}} --ping-interval 36000 {APPLICATION}"
 UVICORN = (
     "-m uvicorn --host 127.0.0.1 --port {port} --ws websockets-sansio --no-access-log"
-    f" --log-level warning --ws-per-message-deflate false {APPLICATION}"
+    f" --log-level warning --ws-per-message-deflate false --ws-ping-interval 36000 {APPLICATION}"
 )
 GRANIAN = (
     "-m granian --interface asgi --host 127.0.0.1 --port {port} --no-access-log "

@@ -18,8 +18,10 @@ from bench.report import Figure, Goal
 TITLE: Final = "The journal: one event, committed"
 CASES: Final = {"SQLite": "journal on SQLite", "PostgreSQL": "journal on PostgreSQL"}
 RIVAL: Final = "save and create"
-#: µs of wall time per event in a group of 500.
+#: Wall time per event in a group of 500: µs, and beside the rival, for machines that are slower or
+#: busier than the one where that took 243 and 866 µs.
 LARGE_GROUP: Final = {"SQLite": 25.0, "PostgreSQL": 30.0}
+LARGE_RATIO: Final = {"SQLite": 0.103, "PostgreSQL": 0.035}
 SECONDS: Final = 80.0
 
 GOALS: Final = tuple(
@@ -28,12 +30,9 @@ GOALS: Final = tuple(
     for goal in (
         Goal(case=case, metric="wall µs/event", way="group of 1", beside=RIVAL, limit=0.9),
         Goal(case=case, metric="CPU µs/event", way="group of 1", beside=RIVAL, limit=0.9),
-        Goal(
-            case=case,
-            metric="wall µs/event",
-            way="group of 500",
-            beside="",
-            limit=LARGE_GROUP[database],
+        *(
+            Goal(case=case, metric="wall µs/event", way="group of 500", beside=beside, limit=limit)
+            for beside, limit in (("", LARGE_GROUP[database]), (RIVAL, LARGE_RATIO[database]))
         ),
     )
 )

@@ -17,6 +17,8 @@ PLANNED = 0.6
 #: TCP ports that Linux gives to one address for connections to one other (32768 to 60999): more
 #: viewers than that reach a web process only from several addresses of the proxy.
 PORTS = 28_232
+#: Messages that a process sends to others in a second, at the most (`pubsub/`).
+MESSAGES = 200.0
 #: A frame between processes, with its envelope; and what 10 Gbit/s carry in a second.
 EVENT_BYTES, NETWORK_BYTES = 250, 1.25e9
 
@@ -106,7 +108,8 @@ def uses(load: Load, layout: Layout, constants: Constants) -> list[Use]:
     commits = commits_per_second(part, layout, constants)
     database = _grouped(constants.database, commits, part.events)
     # A commit's message goes to every web process: each has a viewer of some job in it.
-    valkey = layout.web * _grouped(constants.valkey, commits, part.events)
+    messages = messages_per_second(part, layout, constants)
+    valkey = layout.web * _grouped(constants.valkey, messages, part.events)
     network = layout.web * part.events * EVENT_BYTES
     found = [
         Use(name="core of a web process", share=web / PLANNED),
@@ -124,8 +127,8 @@ def web_core(load: Load, layout: Layout, constants: Constants) -> float:
     sockets = load.viewers / layout.web
     frames = load.frames / layout.web * constants.fanout.frame_us(sockets)
     # Every process gets every event: with thousands of viewers it has one of nearly each job.
-    commits = commits_per_second(load, layout, constants)
-    events = _grouped(constants.receive, commits, load.events)
+    messages = messages_per_second(load, layout, constants)
+    events = _grouped(constants.receive, messages, load.events)
     return events + (frames + sockets * constants.idle_us) / 1e6
 
 
@@ -133,7 +136,8 @@ def worker_core(load: Load, layout: Layout, constants: Constants) -> float:
     """Share of a core that each worker takes: reading, committing, telling."""
     commits = commits_per_second(load, layout, constants)
     spent = _grouped(constants.journal, commits, load.events)
-    spent += _grouped(constants.tell, commits, load.events)
+    messages = messages_per_second(load, layout, constants)
+    spent += _grouped(constants.tell, messages, load.events)
     return (spent + load.events * constants.read_us / 1e6) / layout.workers
 
 
@@ -145,6 +149,12 @@ def _grouped(cost: Grouped, groups: float, events: float) -> float:
 def commits_per_second(load: Load, layout: Layout, constants: Constants) -> float:
     """Of all workers together."""
     return layout.workers * _commits(load.events / layout.workers, constants.commit)
+
+
+def messages_per_second(load: Load, layout: Layout, constants: Constants) -> float:
+    """Of all workers together: commits that follow at once go into the same message."""
+    commits = commits_per_second(load, layout, constants)
+    return min(commits, layout.workers * MESSAGES)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -29,6 +29,7 @@ from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks
+from denoise_relay.runtime.stepping import stepper
 
 #: Jobs in one query of a position check.
 CHECKED_AT_A_TIME = 500
@@ -146,7 +147,11 @@ class Feed:
     def deliver(self, frame: Frame) -> None:
         """Take a published frame, from this process or another; it may come more than once."""
         watched = self._jobs.get(frame.job)
-        if watched is not None and not watched.deliver(frame):
+        if watched is None:
+            return
+        with stepper():
+            delivered = watched.deliver(frame)
+        if not delivered:
             self._mark_stale(frame.job)
 
     # Repair of losses

@@ -16,7 +16,7 @@ from denoise_relay.frames import Frame
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.runtime import logs, metrics
-from denoise_relay.runtime.stepping import Stepper, stepper
+from denoise_relay.runtime.stepping import stepper
 
 #: The key of an ASGI scope under which a server that has a direct way puts a function: it returns
 #: the `DirectSend` of the accepted socket, or None.
@@ -47,13 +47,14 @@ class Socket(Protocol):
 class Sender:
     """One per socket, from the end of its first replay on."""
 
-    __slots__ = ("_direct", "_sending", "_socket", "_stepper", "_task")
+    __slots__ = ("_direct", "_run_now", "_send", "_sending", "_socket", "_task")
 
     def __init__(self, socket: Socket, direct: DirectSend | None) -> None:
         """Start. `direct` is the faster way for progress, if the server has one."""
         self._socket = socket
         self._direct = direct
-        self._stepper: Stepper = stepper()
+        self._send = socket.base_send
+        self._run_now = stepper().run
         self._sending = False
         #: What goes on with a `send` that has to wait.
         self._task: asyncio.Task[None] | None = None
@@ -78,9 +79,9 @@ class Sender:
         """Send progress for which nobody else waits. Called for each frame and viewer."""
         if self._direct is not None and self._direct(frame.wire):
             return
-        work = self._socket.base_send({"type": "websocket.send", "text": frame.text})
+        work = self._send({"type": "websocket.send", "text": frame.text})
         try:
-            task = self._stepper.run(work, TASK_NAME)
+            task = self._run_now(work, TASK_NAME)
         except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
             self._run(self._break(error))
         else:
@@ -95,7 +96,7 @@ class Sender:
         """Do what may send several messages. `work` raises nothing."""
         self._sending = True
         self._socket.watcher.mailbox.send_now = None
-        task = self._stepper.run(work, TASK_NAME)
+        task = self._run_now(work, TASK_NAME)
         if task is None:
             self._be_ready()
         else:

@@ -47,6 +47,10 @@ class StreamConnection(asyncio.BufferedProtocol, httpx.AsyncByteStream):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._take(nbytes)
+
+    def _take(self, nbytes: int) -> None:
+        """Keep what is in the buffer for the reader."""
         self._received.append(bytes(self._buffer[:nbytes]))
         self._received_bytes += nbytes
         if self._received_bytes > READ_BYTES and not self._paused:
@@ -60,16 +64,32 @@ class StreamConnection(asyncio.BufferedProtocol, httpx.AsyncByteStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        self._fault = exc
+        if self._fault is None:
+            self._fault = exc
         if not self._closed.done():
             self._closed.set_result(None)
         self._wake()
+
+    def _fail(self, fault: Exception) -> None:
+        """Let the reader read what has come, and then raise."""
+        if self._fault is None:
+            self._fault = fault
+        self.abort()
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
     # Called by the reader
+
+    async def ready(self) -> None:
+        """Return once a request can be sent; raises `OSError` when that will never be."""
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def _say_goodbye(self) -> None:
+        """Tell the peer, before the connection is closed."""
 
     async def request(self, request: httpx.Request) -> h11.Response:
         """Send the request, which has no body, and return the head of its response."""
@@ -78,7 +98,7 @@ class StreamConnection(asyncio.BufferedProtocol, httpx.AsyncByteStream):
             head = h11.Request(
                 method=request.method, target=request.url.raw_path, headers=request.headers.raw
             )
-            self._transport.write(http.send(head) or b"")
+            self._write(http.send(head) or b"")
             http.send(h11.EndOfMessage())
         except h11.LocalProtocolError as exc:
             raise httpx.LocalProtocolError(str(exc)) from exc
@@ -137,6 +157,11 @@ class StreamConnection(asyncio.BufferedProtocol, httpx.AsyncByteStream):
         self._transport.abort()
 
     async def aclose(self) -> None:
-        """Close, and wait until the socket is closed."""
+        """Close, and wait until the socket is closed; at once when that is cancelled."""
+        self._say_goodbye()
         self._transport.close()
-        await asyncio.shield(self._closed)
+        try:
+            await asyncio.shield(self._closed)
+        except asyncio.CancelledError:
+            self.abort()
+            raise

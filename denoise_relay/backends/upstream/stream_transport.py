@@ -17,11 +17,10 @@ from typing import Any
 import httpx
 
 from denoise_relay.backends.upstream.stream_connection import StreamConnection
+from denoise_relay.backends.upstream.stream_tls import TlsStreamConnection
 
 #: An address that does not answer for so long gives way to the next.
 ADDRESS_SECONDS = 2.0
-#: How long a TLS peer may take to answer our goodbye.
-GOODBYE_SECONDS = 1.0
 
 
 class StreamTransport(httpx.AsyncBaseTransport):
@@ -65,18 +64,19 @@ class StreamTransport(httpx.AsyncBaseTransport):
     async def _connect(self, url: httpx.URL) -> StreamConnection:
         secure = url.scheme == "https"
         host = url.raw_host.decode("ascii")
-        found = await self._socket(host, url.port or (443 if secure else 80))
-        options: dict[str, Any] = {}
-        if secure:
-            options = {
-                "ssl": self._tls,
-                "server_hostname": host,
-                "ssl_shutdown_timeout": GOODBYE_SECONDS,
-            }
-        # From here on the socket is asyncio's, which closes it when the handshake fails.
-        _transport, connection = await asyncio.get_running_loop().create_connection(
-            lambda: StreamConnection(self._buffer), sock=found, **options
+        connection = (
+            TlsStreamConnection(self._buffer, self._tls, host)
+            if secure
+            else StreamConnection(self._buffer)
         )
+        found = await self._socket(host, url.port or (443 if secure else 80))
+        # From here on the socket is asyncio's.
+        await asyncio.get_running_loop().create_connection(lambda: connection, sock=found)
+        try:
+            await connection.ready()
+        except BaseException:
+            connection.abort()
+            raise
         return connection
 
     async def _socket(self, host: str, port: int) -> socket.socket:

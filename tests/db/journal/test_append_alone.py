@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import transaction
 from denoise_relay.events import MESSAGE_LIMIT, Fact
 from denoise_relay.journal.append import FENCED, Entry, append_entries
 from denoise_relay.models import Event, Job
-from tests.db.checks import checked_events
+from tests.db.checks import checked_events, parallel
 from tests.db.factories import FAILED, append, end, make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,3 +55,13 @@ def test_it_is_part_of_the_callers_transaction() -> None:
         transaction.set_rollback(True)
 
     assert Event.objects.filter(job=job.pk).count() == 1
+
+
+def test_of_many_at_once_each_has_its_number_and_times_do_not_fall() -> None:
+    job = make_job()
+
+    def write(writer: int) -> int:
+        return sum(append(job, Fact(pct=n * writer)).written for n in range(20))
+
+    assert parallel([partial(write, n) for n in range(6)]) == [20] * 6
+    assert len(checked_events(job.pk)) == 121

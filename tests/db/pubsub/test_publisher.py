@@ -184,6 +184,42 @@ async def test_groups_are_joined_and_left(layer: Layer, subscription: Subscripti
     await eventually(lambda: layer.groups == {"b"})
 
 
+async def test_many_who_come_at_once_do_not_wait_for_each_other(
+    layer: Layer, subscription: Subscription
+) -> None:
+    """The pub/sub layer has one lock, and joining a group has a time-out."""
+    lock = asyncio.Lock()
+
+    async def slowly(group: str, channel: str) -> None:
+        async with lock:
+            await asyncio.sleep(0.002)
+            layer.groups.add(group)
+
+    layer.group_add = slowly  # type: ignore[method-assign]
+    await eventually(lambda: subscription._channel)
+    for number in range(200):  # four times the time-out
+        subscription.join(f"group-{number}")
+
+    await eventually(lambda: len(layer.groups) == 200)
+
+
+async def test_a_layer_that_fails_once_is_joined_by_the_next_check(
+    layer: Layer, subscription: Subscription
+) -> None:
+    await eventually(lambda: subscription._channel)
+    layer.error = ConnectionError("refused")
+    subscription.join("a")
+    subscription.join("b")
+    await eventually(lambda: layer.calls == 1 and not subscription._applying)
+    layer.error = None
+    subscription.join("c")
+    await eventually(lambda: layer.groups == {"c"})
+
+    await subscription.rejoin()
+
+    assert layer.groups == {"a", "b", "c"}
+
+
 async def test_the_groups_of_a_restarted_layer_are_joined_again(
     layer: Layer, subscription: Subscription, receiver: Receiver
 ) -> None:

@@ -8,6 +8,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from denoise_relay.backends.upstream import UpstreamBackend
+from denoise_relay.backends.upstream.client import UpstreamClient
+from denoise_relay.backends.upstream.http import HttpClient
+from denoise_relay.conf import RelaySettings
 from denoise_relay.testing import answers
 from tests.contract.runs import RecordedRun
 
@@ -19,6 +22,15 @@ async def run_to_result(backend: UpstreamBackend, run: RecordedRun) -> None:
     result = await backend.run(run)
     assert result.file is not None
     assert result.file.stat().st_size
+
+
+def client_of(url: str, http: HttpClient) -> UpstreamClient:
+    return UpstreamClient(RelaySettings(UPSTREAM_URL=url, API_KEY="k"), http)
+
+
+async def read(url: str, http: HttpClient) -> bytes:
+    async with client_of(url, http).progress("x") as response:
+        return b"".join([chunk async for chunk in response.aiter_raw()])
 
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import httpx
 import pytest
 
 from denoise_relay.backends.upstream import stream_transport
-from denoise_relay.backends.upstream.client import UpstreamClient
 from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown
 from denoise_relay.backends.upstream.http import HttpClient
 from denoise_relay.backends.upstream.stream_connection import READ_BYTES
-from denoise_relay.conf import RelaySettings
 from denoise_relay.testing import Answer, ScriptedUpstream, answers
-from tests.contract.backends.upstream.certificates import certificate_for, trusted
-from tests.contract.backends.upstream.streams import HELLO, one_answer, serving
+from tests.contract.backends.upstream.streams import HELLO, client_of, read, serving
 from tests.waiting import eventually
 
 
@@ -29,15 +23,6 @@ async def http() -> AsyncIterator[HttpClient]:
     client = HttpClient()
     yield client
     await client.aclose()
-
-
-def client_of(url: str, http: HttpClient) -> UpstreamClient:
-    return UpstreamClient(RelaySettings(UPSTREAM_URL=url, API_KEY="k"), http)
-
-
-async def read(url: str, http: HttpClient) -> bytes:
-    async with client_of(url, http).progress("x") as response:
-        return b"".join([chunk async for chunk in response.aiter_raw()])
 
 
 @pytest.mark.parametrize(
@@ -182,37 +167,6 @@ async def test_a_reader_that_lags_holds_up_the_server(http: HttpClient) -> None:
                 if read > before:
                     break
         await http.aclose()
-
-
-async def test_a_stream_over_tls(
-    http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate, key = certificate_for("localhost", tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    with trusted(certificate, monkeypatch):
-        async with serving(one_answer, ssl=context) as port:
-            assert await read(f"https://localhost:{port}", http) == HELLO
-            with pytest.raises(NotSent, match=r"(?i)certificate|mismatch"):
-                await read(f"https://127.0.0.1:{port}", http)
-
-
-async def test_a_peer_that_is_silent_in_the_handshake(http: HttpClient) -> None:
-    ended = asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read()
-        finally:  # our end may come as a reset
-            ended.set()
-
-    async with serving(silent) as port:
-        url = httpx.URL(f"https://127.0.0.1:{port}/")
-        transport = http._stream_transport()
-        request = httpx.Request("GET", url, extensions={"timeout": {"connect": 0.1}})
-        with pytest.raises(httpx.ConnectTimeout):
-            await transport.handle_async_request(request)
-        await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_a_cancel_at_any_moment_leaves_no_connection(

@@ -22,7 +22,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
-from denoise_relay.live.tails import Tails
+from denoise_relay.live.replays import Replays
 from denoise_relay.live.watched import Receiver, WatchedJob
 from denoise_relay.pubsub import messages, postgres, publisher
 from denoise_relay.pubsub.publisher import frame_of
@@ -35,8 +35,6 @@ from denoise_relay.runtime.stepping import stepper
 CHECKED_AT_A_TIME = 500
 #: After the database has failed, before the journal is read again.
 RETRY_SECONDS = 1.0
-#: Frames that a replay sends before it lets others run, about a millisecond of work.
-YIELD_EVERY = 10
 
 
 class Feed:
@@ -50,7 +48,7 @@ class Feed:
         #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
         self._tasks = SupervisedTasks()
-        self._tails = Tails()
+        self._replays = Replays(self._jobs)
         self._subscription = subscription(
             "denoise-feed", postgres.EVENTS, self._on_message, self._gap.set
         )
@@ -76,7 +74,7 @@ class Feed:
             self._detach()
         await self._subscription.stop()
         await self._tasks.stop()
-        self._tails.stop()
+        self._replays.stop()
         self._jobs.clear()
         self._detach = None
 
@@ -106,43 +104,9 @@ class Feed:
             self._stale.discard(job)
             self._subscription.leave(messages.job_group(job))
 
-    async def replay(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
-        """Yield the journal's frames with a greater seq, in order; with None only the newest.
-
-        When `after` is greater than the newest seq (a restored database, a forged number), the
-        newest frame is yielded as rewound, so that a viewer never waits for numbers that may not
-        come. The same when `after` is the terminal event's seq, because no other event will come.
-        Ends when every frame that was delivered until then has been read. Raises Django's
-        database errors.
-        """
-        tail = await self._tails.of(job, self._jobs.get(job), after)
-        newest = tail.newest.event if tail else await database.read(read.latest, job)
-        if newest is None:
-            after = 0
-        elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
-            rewound = after is not None and after > newest.seq
-            yield tail.newest if tail else frame_of(newest, rewound=rewound)
-            after = newest.seq
-        while True:
-            while new := await self._tails.after(tail, job, after):
-                for number, found in enumerate(new, 1):
-                    yield found if isinstance(found, Frame) else frame_of(found)
-                    if number % YIELD_EVERY == 0:
-                        # A long journal and many readers must not block the loop.
-                        await asyncio.sleep(0)
-                after = new[-1].seq
-            tail = None
-            watched = self._jobs.get(job)
-            if watched is None:
-                return
-            if watched.seq is None:
-                watched.seq = after
-            if watched.seq <= after:
-                return
-            # Newer frames were delivered after our last read: to this mailbox, or only to
-            # others before it was registered. Read again. Later ones come to the mailbox.
-            if not await database.read(read.after, job, after, 1):
-                return  # the numbers of a journal that has been replaced by a restored one
+    def replay(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
+        """The journal's frames with a greater seq; see `Replays.of`."""
+        return self._replays.of(job, after)
 
     def deliver(self, frame: Frame) -> None:
         """Take a published frame, from this process or another; it may come more than once."""

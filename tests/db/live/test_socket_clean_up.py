@@ -62,7 +62,7 @@ async def test_a_client_that_leaves_during_the_replay_leaves_nothing(
     reading, gate, real = asyncio.Event(), asyncio.Event(), database.read
 
     async def slow(function: Any, *args: Any, **kwargs: Any) -> Any:
-        if function is read.after:
+        if function in (read.newest, read.after):
             reading.set()
             await gate.wait()
         return await real(function, *args, **kwargs)
@@ -86,7 +86,7 @@ async def test_a_failure_closes_the_socket_and_leaves_nothing(
     def broken(*_: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(read, "latest", broken)
+    monkeypatch.setattr(read, "newest", broken)
     client = await connected(job_path(job))
     assert await client.closed() == 4011
     await client.wait(timeout=5)

@@ -1,10 +1,8 @@
 """The feed: puts the frames of watched jobs into the mailboxes of this process's viewers.
 
-One channel of the channel layer per process joins the group of each watched job, and that of
-commits of many jobs. (One per socket or job grows quadratically on the in-memory layer, which
-scans all its channels at each send.) A frame is encoded once for all viewers. Messages of the
-layer are hints: after a gap in `seq` the feed reads the journal, and a periodic position check,
-one query for all watched jobs, finds lost last frames.
+One channel of the layer per process joins the groups of watched jobs, and that of commits of many.
+A frame is encoded once for all viewers. Messages of the layer are hints: after a gap in `seq` the
+feed reads the journal, and a position check, one query for all jobs, finds lost last frames.
 """
 
 from __future__ import annotations
@@ -201,8 +199,7 @@ class Feed:
     async def check_now(self) -> None:
         """Compare the journal's newest numbers with ours, for all watched jobs."""
         jobs = list(self._jobs)
-        if not jobs:
-            # Not sooner: viewers come and go.
+        if not jobs:  # not sooner: viewers come and go
             self._subscription.leave(messages.ALL_JOBS)
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
@@ -248,8 +245,6 @@ metrics.WATCHERS.set_function(lambda: sum(feed.viewers for feed in list(_feeds.v
 def feed() -> Feed:
     """Return the running loop's feed, and start it where it does not run."""
     loop = asyncio.get_running_loop()
-    found = _feeds.get(loop)
-    if found is None:
-        found = _feeds[loop] = Feed()
+    found = _feeds.get(loop) or _feeds.setdefault(loop, Feed())
     found.start()
     return found

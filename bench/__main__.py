@@ -79,6 +79,8 @@ def main() -> int:
 def _measure_areas(names: list[str], options: argparse.Namespace) -> int:
     if options.areas and not names:
         return 0
+    # An area is in a session of its own: who ends us must end it, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     whole = not names
     output = options.output or ROOT / ("docs" if whole else "var/bench")
     output.mkdir(parents=True, exist_ok=True)

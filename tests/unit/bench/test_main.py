@@ -63,6 +63,7 @@ def test_a_failed_area_does_not_stop_the_others(
     }
     monkeypatch.setattr(main, "AREAS", dict.fromkeys(areas, 1))
     monkeypatch.setattr(main, "_run", lambda name, rounds: areas[name])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     options = argparse.Namespace(areas=[], output=tmp_path, rounds=1)
 
     assert main._measure_areas([], options) == 1

@@ -38,11 +38,24 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Media:
+    """What a recording's file is: its own name's extension, and what was found in it."""
+
+    #: Lower-case, no dot; "" if the name has none.
+    extension: str
+    #: FFmpeg's short names: `wav`, `mov`, `ogg`…; `pcm_s16le`, `aac`, `opus`…
+    container: str
+    codec: str
+    has_video: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
     """The facts of a job when a runner takes it, maybe after another runner died with it."""
 
     job: UUID
-    #: A readable local file; the runner fetched it where the storage is remote.
+    #: A readable local file: the recording, or what it was converted to (`Backend.taken_as`). The
+    #: runner fetched it where the storage is remote.
     source: Path
     #: Lower-case, no dot: `wav`, `mp4`…
     extension: str
@@ -121,6 +134,12 @@ class Backend(ABC):
         """What one `run` takes. A longer or larger recording comes in parts, each as a run of its
         own, and the results are joined (`worker.parts`). Default: anything."""
         return Limits()
+
+    def taken_as(self, media: Media) -> str | None:
+        """The extension under which this backend takes such a file as it is; None if it does not.
+        Then its `source` is FLAC, with all of its sound (`worker.conversion`), where the engine is
+        installed. Default: anything, under its own extension."""
+        return media.extension
 
     @classmethod
     def presets(cls, settings: RelaySettings) -> Sequence[Preset]:

@@ -1,9 +1,9 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
 `probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two, `analyse`
-makes what a player shows of them, `excerpt` cuts out the passage with most speech, and `splitting`
-has what long recordings need. All work in a child process with limits, so that a hostile file or a
-crash in a codec ends one job and not the server.
+makes what a player shows of them, `excerpt` cuts out the passage with most speech, `convert` makes
+FLAC of any recording, and `splitting` has what long recordings need. All work in a child process
+with limits, so that a hostile file or a crash in a codec ends one job and not the server.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from denoise_relay.engine.commands import (
     probe,
     verify,
 )
+from denoise_relay.engine.converting import convert
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
@@ -58,6 +59,7 @@ __all__ = [
     "Verification",
     "analyse",
     "available",
+    "convert",
     "cut_part",
     "denoise",
     "excerpt",

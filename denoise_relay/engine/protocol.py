@@ -165,7 +165,8 @@ MAX_SEGMENTS: Final = 20_000
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"
 WRITING: Final = "Writing audio"
-MESSAGES: Final = frozenset({READING, ISOLATING, WRITING})
+CONVERTING: Final = "Converting audio"
+MESSAGES: Final = frozenset({READING, ISOLATING, WRITING, CONVERTING})
 
 #: Of one recording: with their cuts, a plan must fit into one line.
 MAX_PARTS: Final = 64

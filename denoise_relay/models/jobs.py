@@ -76,6 +76,20 @@ class Job(models.Model):
     size_bytes = models.PositiveBigIntegerField(_("size"), default=0)
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     is_video = models.BooleanField(_("video"), default=False)
+    # What was found in it, in FFmpeg's words; "" where nobody has looked.
+    container = models.CharField(max_length=32, blank=True, default="", db_default="")
+    codec = models.CharField(max_length=32, blank=True, default="", db_default="")
+    # What the backend gets in its place, where it does not take it as it is: made once, so that
+    # every submission, also of a retry, sends the same bytes. Other jobs may name the same file.
+    sent = models.FileField(
+        _("sent"),
+        upload_to=media_name,
+        storage=media_storage,
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+    )
     # Set where `original` is an excerpt: the recording it was cut from, and where it begins. Other
     # jobs may name the same files.
     whole = models.FileField(

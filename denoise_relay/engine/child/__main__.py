@@ -151,6 +151,23 @@ def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
     return protocol.Excerpt(start_seconds=found.start_seconds, duration_seconds=duration)
 
 
+def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.convert import convert_file, largest_conversion_bytes
+    from denoise_relay.engine.child.probe import probe_file
+
+    def read(share: float) -> None:
+        reporter.progress(share * _READ_PCT, protocol.READING)
+
+    def converted(share: float) -> None:
+        pct = _READ_PCT + share * (100.0 - _READ_PCT)
+        reporter.progress(pct, protocol.CONVERTING)
+
+    probe = probe_file(options.source, on_progress=read)
+    limits.bound_output(largest_conversion_bytes(probe))
+    seconds = convert_file(options.source, options.target, probe=probe, on_progress=converted)
+    return protocol.Cut(duration_seconds=seconds)
+
+
 def _plan(options: argparse.Namespace, reporter: _Reporter) -> Any:
     from denoise_relay.engine.child.parts import plan_parts
 
@@ -210,6 +227,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "verify": _verify,
     "analyse": _analyse,
     "excerpt": _excerpt,
+    "convert": _convert,
     "plan": _plan,
     "cut": _cut,
     "join": _join,

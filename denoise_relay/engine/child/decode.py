@@ -52,16 +52,20 @@ _UNKNOWN_POSITION: Final = (0.5, 0.5)
 class Block:
     """Consecutive samples as the decoder delivered them."""
 
-    #: float32, shape (channels, samples), finite, nominally within ±1. At most 2 channels.
+    #: float32, shape (channels, samples), finite, nominally within ±1. At most 2 channels, unless
+    #: more were asked for.
     samples: Samples
     rate: int
 
 
-def decode(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+def decode(
+    container: InputContainer, stream: AudioStream, *, most_channels: int = 2
+) -> Iterator[Block]:
     """Yield the track from start to end: encoder priming removed, exactly what a player plays.
 
-    More than 2 channels are mixed down to stereo. Rate and channel count may change in mid-stream;
-    each block says its own rate. Raises `MediaRejected("truncated")` when too much is damaged.
+    More than `most_channels` are mixed down to stereo. Rate and channel count may change in
+    mid-stream; each block says its own rate. Raises `MediaRejected("truncated")` when too much is
+    damaged.
     """
     packets = errors = 0
     for packet in container.demux(stream):
@@ -77,10 +81,10 @@ def decode(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
             continue
         for frame in frames:
             if frame.samples:
-                yield to_block(frame)
+                yield to_block(frame, most_channels=most_channels)
 
 
-def to_block(frame: AudioFrame) -> Block:
+def to_block(frame: AudioFrame, *, most_channels: int = 2) -> Block:
     """Convert one frame of any sample format to a block."""
     rate, channels = frame.sample_rate, frame.layout.nb_channels
     if not MIN_RATE <= rate <= MAX_RATE or not 1 <= channels <= MAX_CHANNELS:
@@ -90,7 +94,7 @@ def to_block(frame: AudioFrame) -> Block:
             f"Send {MIN_RATE} to {MAX_RATE} Hz and at most {MAX_CHANNELS} channels.",
         )
     samples = _to_float(frame, channels)
-    if channels > 2:
+    if channels > most_channels:
         samples = _downmix([channel.name for channel in frame.layout.channels], samples)
     return Block(samples=samples, rate=rate)
 

@@ -1,0 +1,142 @@
+"""Gives a backend what it takes: the recording as it is, or FLAC that is made of it once.
+
+What is made is stored, and named in the job's row before the first byte is submitted: a later
+runner, a retry and a submission that is searched for send the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from django.utils.translation import gettext as _
+
+from denoise_relay import engine
+from denoise_relay.backends.base import Assignment, Backend, Media
+from denoise_relay.exceptions import JobFailed
+from denoise_relay.formats import extension_of
+from denoise_relay.media import storage
+from denoise_relay.models import Job
+from denoise_relay.worker import parts
+
+# Conversions at a time, no more than cores: one semaphore for each event loop.
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+async def prepared(
+    job: Job,
+    assignment: Assignment,
+    backend: Backend,
+    *,
+    report: Callable[[float, str], None],
+    keep: Callable[[str], Awaitable[None]],
+) -> Assignment:
+    """The assignment with the file that this backend takes.
+
+    `keep` commits the name of a file that was made and stored. Raises `JobFailed` if the recording
+    cannot be converted, and what `keep` raises. Without the engine, the recording is sent as it is.
+    """
+    if job.attempt or job.upstream_id:
+        # It was submitted in this form, and may be found under its name.
+        return await _made(job, assignment) or _as_it_is(job, assignment, backend)
+    media = _known(job, assignment)
+    if backend.taken_as(media) is None and not job.container:
+        media = await _found(job, assignment)
+    taken = backend.taken_as(media)
+    if taken is not None or not engine.available() or not media.container:
+        return dataclasses.replace(assignment, extension=taken or assignment.extension)
+    if parts.needed(job, backend.limits, size_bytes=0):
+        return assignment  # too long: it is cut into parts, which are FLAC
+    if made := await _made(job, assignment):
+        return made
+    target = assignment.workspace / f"sent{engine.OUTPUT_SUFFIX}"
+    if not await _converted(assignment.source, target, report):
+        return assignment
+    name = await asyncio.to_thread(storage.store_result, job, target)
+    try:
+        await keep(name)
+    except Exception:
+        await asyncio.to_thread(storage.discard, name)
+        raise
+    return _of(assignment, target)
+
+
+def _known(job: Job, assignment: Assignment) -> Media:
+    """By the job's row."""
+    return Media(
+        extension=assignment.extension,
+        container=job.container,
+        codec=job.codec,
+        has_video=job.is_video,
+    )
+
+
+async def _found(job: Job, assignment: Assignment) -> Media:
+    """By a look at the file, of which the row says nothing; as `_known` if that fails."""
+    known = _known(job, assignment)
+    if not engine.available():
+        return known
+    try:
+        probe = await engine.probe(assignment.source)
+    except (engine.MediaRejected, engine.EngineUnavailable, engine.EngineCrashed, OSError):
+        return known
+    return dataclasses.replace(
+        known, container=probe.container, codec=probe.codec, has_video=probe.has_video
+    )
+
+
+def _as_it_is(job: Job, assignment: Assignment, backend: Backend) -> Assignment:
+    taken = backend.taken_as(_known(job, assignment))
+    return dataclasses.replace(assignment, extension=taken or assignment.extension)
+
+
+async def _made(job: Job, assignment: Assignment) -> Assignment | None:
+    """With the file that was made before; None if there is none."""
+    name = job.sent.name or ""
+    if not name:
+        return None
+    copy = assignment.workspace / f"sent.{extension_of(name)}"
+    try:
+        return _of(assignment, await asyncio.to_thread(storage.local_file, name, copy))
+    except FileNotFoundError:
+        return None
+
+
+def _of(assignment: Assignment, source: Path) -> Assignment:
+    """Raises `FileNotFoundError`."""
+    return dataclasses.replace(
+        assignment,
+        source=source,
+        extension=extension_of(source.name),
+        size_bytes=source.stat().st_size,
+    )
+
+
+async def _converted(source: Path, target: Path, report: Callable[[float, str], None]) -> bool:
+    """Convert the recording; false where nothing can be converted."""
+
+    def show(pct: float, _message: str) -> None:
+        text = _("Converting the recording: %(percent)d%%")
+        report(0.0, text % {"percent": pct})
+
+    report(0.0, _("Converting the recording"))
+    try:
+        async with _slot():
+            await engine.convert(source, target, on_progress=show)
+    except engine.MediaRejected as error:
+        raise JobFailed(str(error), detail=f"rejected: {error.code}") from error
+    except engine.EngineCrashed as error:
+        text = _("This recording could not be processed.")
+        raise JobFailed(text, detail=error.detail) from error
+    except engine.EngineUnavailable:
+        return False
+    return True
+
+
+def _slot() -> asyncio.Semaphore:
+    cores = max(1, os.cpu_count() or 1)
+    return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(cores))

@@ -20,13 +20,15 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from bench import page, results
+from bench import page, results, simulate
 from bench.process import ROOT
 from bench.report import Area, table
+from bench.scaling.measured import NotMeasured
 
 #: In this order; with the seconds that two rounds may take before the area is ended.
 AREAS = {
     "fanout": 480,
+    "idle": 150,
     "pubsub": 240,
     "ingest": 240,
     "journal": 180,
@@ -95,6 +97,10 @@ def _measure_areas(names: list[str], options: argparse.Namespace) -> int:
 
 def _write(document: results.Document, output: Path) -> None:
     page.write(document, output, (ROOT / "docs" / page.PAGE).read_text())
+    try:
+        simulate.write(document, output)
+    except NotMeasured as missing:
+        print(f"{simulate.PAGE} is left as it is: not measured: {missing}")
 
 
 def _run(name: str, rounds: int) -> Area:

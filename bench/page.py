@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import plots
@@ -44,6 +44,11 @@ def filled(template: str, document: Document) -> str:
         "plots": _plots(document),
         "figures": _figures(areas(document)),
     }
+    return replaced(template, blocks)
+
+
+def replaced(template: str, blocks: Mapping[str, str]) -> str:
+    """The text with what is between markers replaced. Raises `KeyError` as `filled`."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n\n{found[3]}", template)
 
 
@@ -78,7 +83,8 @@ def _beside_each_other(figures: Sequence[Figure]) -> list[Figure]:
     return [figure for figure in figures if cases.count(figure.case) > 1]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells must not have line ends; a bar becomes a slash."""
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join(lines)
@@ -95,7 +101,7 @@ def _machine(document: Document) -> str:
     ]
     if missing:
         rows.append(["not installed, so left out", missing])
-    return _table(["", ""], rows)
+    return markdown_table(["", ""], rows)
 
 
 def _goals(found: Sequence[Area]) -> str:
@@ -103,10 +109,20 @@ def _goals(found: Sequence[Area]) -> str:
     rows = []
     for area in found:
         if area.error:
-            rows.append([area.title, "", "", "", "", "", f"**failed**: {area.error}"])
+            rows.append(
+                [
+                    area.title,
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    f"**failed**: {area.error.strip().splitlines()[-1]}",
+                ]
+            )
         rows += [_goal(outcome(goal, area.figures)) for goal in area.goals]
     head = ["work", "measured", "ours", "beside it", "ours / beside", "wanted", ""]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _goal(came: Outcome) -> list[str]:
@@ -139,7 +155,7 @@ def _servers(found: Sequence[Area]) -> str:
         for (case, metric), row in cells.items()
         if len(row) > 1
     ]
-    return _table(["work", "measured", *SERVERS], rows)
+    return markdown_table(["work", "measured", *SERVERS], rows)
 
 
 def _plots(document: Document) -> str:
@@ -161,8 +177,8 @@ def _figures(found: Sequence[Area]) -> str:
             for figure in area.figures
         ]
         head = ["work", "way", "measured", "median", "rounds"]
-        parts.append(f"### {area.title}\n\n{_table(head, rows)}")
+        parts.append(f"### {area.title}\n\n{markdown_table(head, rows)}")
     used = {figure.metric for area in found for figure in area.figures}
     meanings = [[name, meaning] for name, meaning in METRICS.items() if name in used]
-    parts.append(f"### What was measured\n\n{_table(['', ''], meanings)}")
+    parts.append(f"### What was measured\n\n{markdown_table(['', ''], meanings)}")
     return "\n\n".join(parts)

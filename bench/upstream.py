@@ -16,8 +16,8 @@ INTERVAL_SECONDS = 0.15
 class StampingUpstream:
     """Speaks just enough of the contract for jobs of `events` progress events each."""
 
-    def __init__(self, events: int) -> None:
-        self._events = events
+    def __init__(self, events: int, interval: float = INTERVAL_SECONDS) -> None:
+        self._events, self._interval = events, interval
         self.url = ""
 
     @contextlib.asynccontextmanager
@@ -56,7 +56,7 @@ class StampingUpstream:
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
         )
         for number in range(self._events):
-            await asyncio.sleep(INTERVAL_SECONDS)
+            await asyncio.sleep(self._interval)
             pct = 100 * number / self._events
             event = {"stage": "processing", "pct": pct, "message": f"{time.monotonic():.6f}"}
             writer.write(b"data: %s\n\n" % json.dumps(event).encode())

@@ -30,8 +30,6 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.models import ApiKey, Job, current_jobs
 
 Action = Literal["view", "change", "delete"]
-#: Jobs of a page's list that a policy without a filter is asked about.
-ASKED_AT_MOST = 1000
 API_KEY_HEADER = "x-api-key"
 #: Session entry that holds the token of an anonymous visitor. The session's own key would not
 #: do: Django changes it at login, and a visitor keeps their jobs after that.
@@ -119,47 +117,38 @@ async def aget_job(viewer: Viewer, job_id: UUID, action: Action = "view") -> Job
     return await sync_to_async(get_job)(viewer, job_id, action)
 
 
-def jobs_of(viewer: Viewer) -> QuerySet[Job]:
-    """The viewer's own jobs, newest first. Staff find all jobs in the admin.
-
-    A policy that has a filter (`filters_lists`) has narrowed them. Otherwise each job is still to
-    be asked about, by `visible`.
-    """
-    mine = Q(pk__in=[])
-    if viewer.user.is_authenticated:
-        mine |= Q(owner=viewer.user.pk)
+def claims(viewer: Viewer) -> list[Q]:
+    """What makes a job the viewer's own: each of these alone does, and each has an index."""
+    key = viewer.api_key
+    users = [viewer.user.pk] if viewer.user.is_authenticated else []
+    if key is not None and key.user_id is not None and key.user_id not in users:
+        users.append(key.user_id)
+    found = [Q(owner=user) for user in users]
+    if key is not None:
+        found.append(Q(api_key=key.pk))
     if viewer.visitor:
-        mine |= Q(visitor=viewer.visitor)
-    if viewer.api_key is not None:
-        mine |= Q(api_key=viewer.api_key)
-        if viewer.api_key.user_id is not None:
-            mine |= Q(owner=viewer.api_key.user_id)
-    jobs = Job.objects.filter(mine)
+        found.append(Q(visitor=viewer.visitor))
+    return found
+
+
+def narrowed(viewer: Viewer, jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """Those of the viewer's own jobs that the policy's filter leaves; all where it has none."""
     if not filters_lists():
-        return jobs.select_related("owner", "api_key")  # which the policy may read
-    narrowed: QuerySet[Job] = _policy().filter_jobs(viewer, jobs)
-    return narrowed
+        return jobs
+    found: QuerySet[Job] = _policy().filter_jobs(viewer, jobs)
+    return found
 
 
 def filters_lists() -> bool:
-    """Whether the policy has a queryset filter, so that a list is one query."""
+    """Whether the policy has a queryset filter, so that a list is one query (`jobs.lists`)."""
     return hasattr(_policy(), "filter_jobs")
 
 
 def visible(viewer: Viewer, jobs: Iterable[Job]) -> list[Job]:
-    """Those of some jobs of `jobs_of` that the viewer may see."""
+    """Those of some of the viewer's own jobs that they may see."""
     if filters_lists():
         return list(jobs)
     return [job for job in jobs if allowed(viewer, job)]
-
-
-def listed(viewer: Viewer) -> QuerySet[Job] | list[Job]:
-    """What `jobs_of` and `visible` say together, for a paginator.
-
-    For a policy without a filter these are among the newest `ASKED_AT_MOST`.
-    """
-    jobs = jobs_of(viewer)
-    return jobs if filters_lists() else visible(viewer, jobs[:ASKED_AT_MOST])
 
 
 async def viewer_of(request: HttpRequest) -> Viewer:

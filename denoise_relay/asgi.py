@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.sessions import SessionMiddlewareStack
 
 from denoise_relay.conf import relay_settings
+from denoise_relay.live.session_scope import with_session
 from denoise_relay.routing import websocket_urlpatterns
-from denoise_relay.servers import daphne, granian, lifespan
+from denoise_relay.servers import daphne, daphne_direct, granian, lifespan
 from denoise_relay.servers.lifespan import Application, Receive, Scope, Send
 
 #: Room for what a multipart form holds beside the file.
@@ -33,7 +33,7 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
             "http": django_application,
             # Not AuthMiddlewareStack: it queries the database before a socket is accepted, and
             # while that is away each browser would see an error that says nothing.
-            "websocket": SessionMiddlewareStack(URLRouter(websocket_urlpatterns)),
+            "websocket": with_session(URLRouter(websocket_urlpatterns)),
         }
     )
     if daphne.serving():
@@ -45,6 +45,8 @@ def relay_application(django_application: Any, *, body_limit: int | None = None)
             await lifespan.lifespan(receive, send)
         elif scope["type"] == "websocket" and granian.serving():
             await router(scope, *granian.patched(receive, send))
+        elif scope["type"] == "websocket" and daphne.serving():
+            await router(daphne_direct.with_direct_send(scope, send), receive, send)
         else:
             await router(scope, receive, send)
 

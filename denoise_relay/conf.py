@@ -45,6 +45,9 @@ class RelaySettings:
     API_KEY: str = field(default="", repr=False)
     #: What tells other processes of news: `channel_layer` (Redis), or `postgresql` itself.
     PUBSUB: str = "channel_layer"
+    #: Messages to other processes for one commit: one for each job; a commit of more jobs is one
+    #: to all.
+    MESSAGES_PER_COMMIT: int = 4
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.
@@ -117,6 +120,8 @@ class RelaySettings:
     POSITION_CHECK_SECONDS: float = 10.0
     #: Jobs that one socket may watch.
     MAX_WATCHES: int = 100
+    #: Write frames to the viewers' sockets behind ASGI, where that is possible (Daphne).
+    DIRECT_SENDS: bool = True
     #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
     METRICS_TOKEN: str = field(default="", repr=False)
 

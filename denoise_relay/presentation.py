@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.template.defaultfilters import filesizeformat
-from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_prefix
+from django.urls import NoReverseMatch, get_script_prefix, set_script_prefix
 from django.utils.translation import gettext as _
 
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import Frame, json_number, make_frame, timestamp
 from denoise_relay.models import Job, StatusChoices
+from denoise_relay.paths import job_path
 
 #: Path of the WebSocket that watches many jobs; the one for a single job adds the job's id.
 #: `routing` builds its routes from it.
@@ -63,7 +64,7 @@ def links_of(job: Job) -> JobLinks:
     """The job's URLs. `denoised` is the upstream's own URL where the result is not stored here."""
 
     def path(name: str, *more: str) -> str:
-        return reverse(f"denoise_relay:{name}", args=[job.pk, *more])
+        return job_path(name, job.pk, *more)
 
     return JobLinks(
         page=path("job"),
@@ -91,7 +92,7 @@ def links_of(job: Job) -> JobLinks:
 def media_path(job_id: UUID, kind: str) -> str:
     """Path of a recording on this site; "" in a worker whose URLconf does not include the pages."""
     try:
-        return reverse("denoise_relay:audio", args=[job_id, kind])
+        return job_path("audio", job_id, kind)
     except NoReverseMatch:
         return ""
 

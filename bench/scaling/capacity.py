@@ -6,6 +6,7 @@ takes the constants from the results of the bench, and checks them against what 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ PLANNED = 0.6
 #: TCP ports that Linux gives to one address for connections to one other (32768 to 60999): more
 #: viewers than that reach a web process only from several addresses of the proxy.
 PORTS = 28_232
+#: A frame between processes, with its envelope; and what 10 Gbit/s carry in a second.
+EVENT_BYTES, NETWORK_BYTES = 250, 1.25e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,11 @@ class Constants:
     commit: Grouped
     journal: Grouped
     database: Grouped
-    #: Of the server between processes (Valkey), for a message, and for each process it goes to.
+    #: Of the server between processes (Valkey), for each process that a commit goes to.
     valkey: Grouped
-    #: Of a web process, to ask again whether a viewer may still see a job.
-    recheck_us: float
+    #: Of a web process for each viewer and second in which nothing happens: pings, and asking
+    #: again whether they may still see their job.
+    idle_us: float
     viewer_kib: float
     stream_kib: float
     #: Of a process that does nothing yet.
@@ -53,8 +57,6 @@ class Load:
     viewers: int
     #: Of each job, in the journal; `EVENTS_PER_SECOND` at most.
     events_per_second: float = 1.0
-    #: `POSITION_CHECK_SECONDS`.
-    check_seconds: float = 10.0
 
     @property
     def events(self) -> float:
@@ -72,7 +74,6 @@ class Load:
             jobs=-(-self.jobs // sites),
             viewers=-(-self.viewers // sites),
             events_per_second=self.events_per_second,
-            check_seconds=self.check_seconds,
         )
 
 
@@ -85,6 +86,8 @@ class Layout:
     #: Cores of the database's machine.
     database_cores: int = 8
     sites: int = 1
+    #: One process does it all.
+    together: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +102,19 @@ def uses(load: Load, layout: Layout, constants: Constants) -> list[Use]:
     """What each site of a layout uses, the scarcest first."""
     part = load.part(layout.sites)
     web, worker = web_core(part, layout, constants), worker_core(part, layout, constants)
+    if layout.together:
+        return [Use(name="the process's core", share=(web + worker) / PLANNED)]
     commits = commits_per_second(part, layout, constants)
-    database = (
-        commits * constants.database.group_us + part.events * constants.database.each_us
-    ) / 1e6
+    database = _grouped(constants.database, commits, part.events)
     # A commit's message goes to every web process: each has a viewer of some job in it.
-    valkey = commits * (constants.valkey.group_us + layout.web * constants.valkey.each_us) / 1e6
+    valkey = layout.web * _grouped(constants.valkey, commits, part.events)
+    network = layout.web * part.events * EVENT_BYTES
     found = [
         Use(name="core of a web process", share=web / PLANNED),
         Use(name="core of a worker", share=worker / PLANNED),
         Use(name="PostgreSQL", share=database / (PLANNED * layout.database_cores)),
         Use(name="Valkey's core", share=valkey / PLANNED),
+        Use(name="Valkey's network", share=network / (PLANNED * NETWORK_BYTES)),
         Use(name="ports from the proxy", share=part.viewers / layout.web / PORTS),
     ]
     return sorted(found, key=lambda use: -use.share)
@@ -121,30 +126,39 @@ def web_core(load: Load, layout: Layout, constants: Constants) -> float:
     frames = load.frames / layout.web * constants.fanout.frame_us(sockets)
     # Every process gets every event: with thousands of viewers it has one of nearly each job.
     commits = commits_per_second(load, layout, constants)
-    events = commits * constants.receive.group_us + load.events * constants.receive.each_us
-    rechecks = sockets / load.check_seconds * constants.recheck_us
-    return (frames + events + rechecks) / 1e6
+    events = _grouped(constants.receive, commits, load.events)
+    return events + (frames + sockets * constants.idle_us) / 1e6
 
 
 def worker_core(load: Load, layout: Layout, constants: Constants) -> float:
     """Share of a core that each worker takes: reading, committing, telling."""
-    commits, events = commits_per_second(load, layout, constants), load.events
-    grouped = commits * (constants.journal.group_us + constants.tell.group_us)
-    each = constants.read_us + constants.journal.each_us + constants.tell.each_us
-    return (grouped + events * each) / layout.workers / 1e6
+    commits = commits_per_second(load, layout, constants)
+    spent = _grouped(constants.journal, commits, load.events)
+    spent += _grouped(constants.tell, commits, load.events)
+    return (spent + load.events * constants.read_us / 1e6) / layout.workers
+
+
+def _grouped(cost: Grouped, groups: float, events: float) -> float:
+    """Share of a core for so many groups and events in a second."""
+    return (groups * cost.group_us + events * cost.each_us) / 1e6
 
 
 def commits_per_second(load: Load, layout: Layout, constants: Constants) -> float:
-    """Of all workers together: a writer's transaction takes all that came during the last one."""
-    events = load.events / layout.workers
+    """Of all workers together."""
+    return layout.workers * _commits(load.events / layout.workers, constants.commit)
+
+
+@functools.lru_cache(maxsize=1024)
+def _commits(events: float, commit: Grouped) -> float:
+    """Of one writer, whose transaction takes all that came during the last one."""
     if events <= 0:
         return 0.0
     commits = events
     for _ in range(20):  # until it no longer changes: the size of a group depends on it
-        seconds = constants.commit.total_us(events / commits) / 1e6
+        seconds = commit.total_us(events / commits) / 1e6
         # Where nothing came during a transaction (Poisson), the writer waits for the next event.
         commits = 1 / (seconds + math.exp(-events * seconds) / events)
-    return layout.workers * commits
+    return commits
 
 
 def memory_gib(load: Load, layout: Layout, constants: Constants) -> float:
@@ -170,6 +184,7 @@ def plan(load: Load, constants: Constants, *, site_web: int = 32, site_workers: 
     raise ValueError("no layout carries this")
 
 
+@functools.cache
 def _sizes(web: int, workers: int) -> list[tuple[int, int]]:
     """Pairs of processes, the fewest first."""
     pairs = itertools.product(range(1, web + 1), range(1, workers + 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,10 +62,15 @@ class Fanout:
         return self.total_us(jobs, viewers) / (jobs * viewers)
 
     @classmethod
-    def fitted(cls, points: dict[tuple[int, int], float]) -> Fanout:
-        """From µs per frame of `(jobs, viewers of each)`."""
+    def fitted(
+        cls, points: Mapping[tuple[int, int], float], commits: Mapping[tuple[int, int], float]
+    ) -> Fanout:
+        """From µs per frame of `(jobs, viewers of each)`, published at once, and of `(jobs, events
+        in a commit)`, with a viewer each."""
         features = [[1 / (j * v), 1 / v, 1, j * v / (j * v + HALF_COLD)] for j, v in points]
-        publish, event, warm, cold = fit(features, list(points.values()))
+        features += [[1 / size, 1, 1, j / (j + HALF_COLD)] for j, size in commits]
+        values = [*points.values(), *commits.values()]
+        publish, event, warm, cold = fit(features, values)
         return cls(publish_us=publish, event_us=event, warm_us=warm, cold_us=cold)
 
 
@@ -85,7 +90,7 @@ class Grouped:
         return self.total_us(size) / size
 
     @classmethod
-    def fitted(cls, points: dict[int, float]) -> Grouped:
+    def fitted(cls, points: Mapping[int, float]) -> Grouped:
         """From µs per event for sizes of groups."""
         features = [[1 / size, 1] for size in points]
         group, each = fit(features, list(points.values()))

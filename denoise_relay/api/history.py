@@ -8,12 +8,13 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import router
-from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import DateTimeField, OuterRef, Subquery
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.frames import timestamp, to_json
 from denoise_relay.jobs import options
+from denoise_relay.jobs.lists import OwnJobs
 from denoise_relay.lifecycle import ACTIVE, Status
 from denoise_relay.models import Event, Job
 from denoise_relay.presentation import Link, denoised_url, excerpt_of, upstream_url
@@ -99,18 +100,14 @@ class _Page:
 
 def _next_page(viewer: Viewer, before: _Page, left: int, link: Link) -> _Page:
     """Called in a thread: to sign and encode a page takes as long as a few hundred events."""
-    query = _jobs(viewer)
-    if (last := before.last) is not None:
-        query = query.filter(
-            Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
-        )
+    query = _jobs(viewer, before.last)
     if access.filters_lists():
         take = min(left, PAGE_SIZE)
-        jobs = visible = list(query[before.skip : before.skip + take])
+        jobs = visible = query[before.skip : before.skip + take]
         skip = 0
     else:
         take = PAGE_SIZE
-        jobs = list(query[:take])
+        jobs = query[:take]
         visible = access.visible(viewer, jobs)
         skip = max(before.skip - len(visible), 0)
         visible = visible[before.skip :][:left]
@@ -122,11 +119,11 @@ def _next_page(viewer: Viewer, before: _Page, left: int, link: Link) -> _Page:
     )
 
 
-def _jobs(viewer: Viewer) -> QuerySet[Job]:
+def _jobs(viewer: Viewer, before: Job | None) -> OwnJobs:
     # A job has no column for the time of its last change. Its last event is found by index.
-    latest = Event.objects.filter(job=OuterRef("pk"), seq=OuterRef("seq")).values("at")
-    changed = Subquery(latest, output_field=DateTimeField())
+    latest = Event.objects.filter(job=OuterRef("pk"), seq=OuterRef("seq")).order_by()
+    changed = Subquery(latest.values("at"), output_field=DateTimeField())
     # The database that is written to: clients search here for submissions whose answers they lost,
     # and would submit again what a replica that lags does not know.
-    jobs = access.jobs_of(viewer).using(router.db_for_write(Job))
-    return jobs.annotate(changed_at=changed).order_by("-created_at", "-pk")
+    alias = router.db_for_write(Job)
+    return OwnJobs(viewer, before=before, using=alias, changed_at=changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from typing import Final, Literal, get_args
 
@@ -24,4 +25,10 @@ def available(preset: Preset = "best") -> bool:
 def missing_package(preset: Preset = "best") -> str | None:
     """The first package of this model that is not installed."""
     needed = (*_ALWAYS, *_PACKAGES[preset])
-    return next((name for name in needed if importlib.util.find_spec(name) is None), None)
+    return next((name for name in needed if not _is_installed(name)), None)
+
+
+@functools.cache
+def _is_installed(name: str) -> bool:
+    # Kept, because every page asks for seven: each is a search of the disk.
+    return importlib.util.find_spec(name) is not None

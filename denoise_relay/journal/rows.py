@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -23,13 +24,15 @@ from denoise_relay import events, models
 _JOBS: Final = models.Job._meta.db_table
 _EVENTS: Final = models.Event._meta.db_table
 #: The columns of a job that repeat its newest event, and those of an event, but for the time.
-_MIRRORED: Final = "seq, stage, pct, message, warning"
+_MIRROR: Final = ("seq", "stage", "pct", "message", "warning")
+_MIRRORED: Final = ", ".join(_MIRROR)
 _REPORTED: Final = f"job_id, {_MIRRORED}, url"
-# Always in the same order, so that two groups cannot deadlock. `clock_timestamp` is read again for
-# a row whose lock was waited for and that has changed meanwhile.
+# Always in the same order, so that two groups cannot deadlock. The lock is the one that the update
+# takes, which lets others check foreign keys. The clock is read again for a row whose lock was
+# waited for and that has changed meanwhile.
 _LOCK: Final = (
-    f"SELECT id, epoch, status, seq, pct, clock_timestamp() FROM {_JOBS}"  # noqa: S608
-    " WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE"
+    f"SELECT id, epoch, status, seq, pct, EXTRACT(EPOCH FROM clock_timestamp())::float8"  # noqa: S608
+    f" FROM {_JOBS} WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 )
 _READ: Final = f"SELECT id, epoch, status, seq, pct FROM {_JOBS} WHERE id IN "  # noqa: S608
 _UPDATE: Final = (
@@ -79,7 +82,9 @@ def lock(alias: str, jobs: Collection[UUID]) -> tuple[dict[UUID, Row], datetime]
         if connection.vendor == "postgresql":
             cursor.execute(_LOCK, [list(jobs)])
             found = cursor.fetchall()
-            at = max((row[5] for row in found), default=timezone.now())
+            seconds = max((row[5] for row in found), default=0.0)
+            zone = UTC if settings.USE_TZ else None
+            at = datetime.fromtimestamp(seconds, zone)
             return {row[0]: Row(*row[:5]) for row in found}, at
         # The transaction has locked the whole database (`write_transaction`).
         known = {_key(connection, job): job for job in jobs}
@@ -93,36 +98,33 @@ def write(alias: str, rows: Collection[Row], added: Sequence[events.Event], at: 
     connection = connections[alias]
     when = connection.ops.adapt_datetimefield_value(at)
     mirrored = [row.newest for row in rows if row.newest and not row.changes]
+    changed = [row for row in rows if row.changes]
     with connection.cursor() as cursor:
-        _write_changes(connection, cursor, (row for row in rows if row.changes))
+        if changed:
+            _write_changes(connection, cursor, changed)
         if connection.vendor == "postgresql" and len(added) > 1:
             if mirrored:
                 cursor.execute(_UPDATE_MANY, _columns(mirrored)[:-1])
             cursor.execute(_INSERT_MANY, [when, *_columns(added)])
             return
-        key = {event.job: _key(connection, event.job) for event in added}
-        if mirrored:
-            cursor.executemany(
-                _UPDATE,
-                [(e.seq, e.stage.value, e.pct, e.message, e.warning, key[e.job]) for e in mirrored],
-            )
-        if added:
-            cursor.executemany(
-                _INSERT,
-                [
-                    (
-                        key[e.job],
-                        e.seq,
-                        e.stage.value,
-                        e.pct,
-                        e.message,
-                        e.warning,
-                        e.url,
-                        when,
-                    )
-                    for e in added
-                ],
-            )
+        keys = {event.job: _key(connection, event.job) for event in added}
+        _execute(cursor, _UPDATE, [(*_values(event), keys[event.job]) for event in mirrored])
+        _execute(
+            cursor,
+            _INSERT,
+            [(keys[event.job], *_values(event), event.url, when) for event in added],
+        )
+
+
+def _execute(cursor: CursorWrapper, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+    if len(parameters) == 1:
+        cursor.execute(sql, parameters[0])  # `executemany` costs psycopg more round trips
+    elif parameters:
+        cursor.executemany(sql, parameters)
+
+
+def _values(event: events.Event) -> tuple[int, str, float, str, str]:
+    return event.seq, event.stage.value, event.pct, event.message, event.warning
 
 
 def _columns(added: Sequence[events.Event]) -> list[list[Any]]:
@@ -144,7 +146,9 @@ def _write_changes(
     known = {column.name: column for column in models.Job._meta.concrete_fields}
     alike: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for row in rows:
-        values = row.changes | (_mirror(row.newest) if row.newest else {})
+        values = dict(row.changes)
+        if row.newest:
+            values.update(zip(_MIRROR, _values(row.newest), strict=True))
         names = tuple(sorted(values))
         alike[names].append(
             [known[name].get_db_prep_save(values[name], connection) for name in names]
@@ -152,17 +156,8 @@ def _write_changes(
         )
     for names, parameters in alike.items():
         assigned = ", ".join(f"{known[name].column} = %s" for name in names)
-        cursor.executemany(f"UPDATE {_JOBS} SET {assigned} WHERE id = %s", parameters)  # noqa: S608
-
-
-def _mirror(event: events.Event) -> dict[str, Any]:
-    return {
-        "seq": event.seq,
-        "stage": event.stage.value,
-        "pct": event.pct,
-        "message": event.message,
-        "warning": event.warning,
-    }
+        sql = f"UPDATE {_JOBS} SET {assigned} WHERE id = %s"  # noqa: S608
+        _execute(cursor, sql, parameters)
 
 
 def _key(connection: BaseDatabaseWrapper, job: UUID) -> UUID | str:

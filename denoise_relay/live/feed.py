@@ -1,30 +1,29 @@
 """The feed: puts the frames of watched jobs into the mailboxes of this process's viewers.
 
-One channel of the channel layer per process joins the group of each watched job. (One per
-socket or job grows quadratically on the in-memory layer, which scans all its channels at each
-send.) A frame is encoded once for all viewers. Messages of the layer are hints: after a gap in
-`seq` the feed reads the journal, and a periodic position check, one query for all watched jobs,
-finds lost last frames.
+One channel of the channel layer per process joins the group of each watched job, and that of
+commits of many jobs. (One per socket or job grows quadratically on the in-memory layer, which
+scans all its channels at each send.) A frame is encoded once for all viewers. Messages of the
+layer are hints: after a gap in `seq` the feed reads the journal, and a periodic position check,
+one query for all watched jobs, finds lost last frames.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-import msgspec
 from django.db import Error as DatabaseFailure
 
 from denoise_relay.conf import relay_settings
-from denoise_relay.frames import Frame, parse_frame
+from denoise_relay.frames import Frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
 from denoise_relay.live.watched import Receiver, WatchedJob
-from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub import messages, postgres, publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
@@ -63,7 +62,7 @@ class Feed:
         """Receive frames from now on, on the running loop. May be repeated."""
         if self._detach is not None:
             return
-        self._detach = publisher.attach_feed(self.deliver)
+        self._detach = publisher.attach_feed(self._deliver_all)
         self._tasks.start("denoise-feed-check", self._check_positions)
         self._tasks.start("denoise-feed-catch-up", self._catch_up)
         self._subscription.start()
@@ -88,7 +87,8 @@ class Feed:
         watched = self._jobs.get(job)
         if watched is None:
             watched = self._jobs[job] = WatchedJob()
-            self._subscription.join(publisher.job_group(job))
+            self._subscription.join(messages.ALL_JOBS)
+            self._subscription.join(messages.job_group(job))
         watched.add(mailbox)
 
     def unwatch(self, job: UUID, mailbox: Receiver) -> None:
@@ -100,7 +100,7 @@ class Feed:
         if not watched.mailboxes:
             del self._jobs[job]
             self._stale.discard(job)
-            self._subscription.leave(publisher.job_group(job))
+            self._subscription.leave(messages.job_group(job))
 
     async def replay(self, job: UUID, after: int | None) -> AsyncIterator[Frame]:
         """Yield the journal's frames with a greater seq, in order; with None only the newest.
@@ -190,6 +190,9 @@ class Feed:
     async def check_now(self) -> None:
         """Compare the journal's newest numbers with ours, for all watched jobs."""
         jobs = list(self._jobs)
+        if not jobs:
+            # Not sooner: viewers come and go.
+            self._subscription.leave(messages.ALL_JOBS)
         for start in range(0, len(jobs), CHECKED_AT_A_TIME):
             some = jobs[start : start + CHECKED_AT_A_TIME]
             known = {job: watched.seq for job in some if (watched := self._jobs.get(job))}
@@ -211,10 +214,11 @@ class Feed:
         await self._subscription.rejoin()
 
     def _on_message(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(msgspec.DecodeError, TypeError):
-            # A message that is no frame comes from another version, in a rolling deploy. The
-            # position check finds what is missed.
-            self.deliver(parse_frame(message.get("frame", "")))
+        self._deliver_all(messages.frames_for(message, self._jobs))
+
+    def _deliver_all(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self.deliver(frame)
 
 
 def _log_failure(action: str, error: Exception) -> None:

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from denoise_relay.frames import Frame
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.watcher import Watcher
-from denoise_relay.runtime import logs
+from denoise_relay.runtime import logs, metrics
 from denoise_relay.runtime.stepping import Stepper, stepper
 
-#: The key of an ASGI scope under which `DirectSend` is found, where the server has one.
+#: The key of an ASGI scope under which a server that has a direct way puts a function: it returns
+#: the `DirectSend` of the accepted socket, or None.
 DIRECT_SEND = "denoise_relay.direct_send"
 #: Writes an encoded WebSocket message to the connection. Returns false, and writes nothing, while
 #: only `send` of ASGI can say what is to happen. Never waits, never raises.
@@ -56,11 +57,15 @@ class Sender:
         self._sending = False
         #: What goes on with a `send` that has to wait.
         self._task: asyncio.Task[None] | None = None
+        if direct is not None:
+            metrics.DIRECT_SOCKETS.inc()
         socket.watcher.mailbox.on_wake = self._wake
         self._be_ready()
 
     async def stop(self) -> None:
-        """Send nothing more."""
+        """Send nothing more. Call it once."""
+        if self._direct is not None:
+            metrics.DIRECT_SOCKETS.dec()
         self._sending = True
         mailbox = self._socket.watcher.mailbox
         mailbox.on_wake = mailbox.send_now = None

@@ -25,9 +25,8 @@ from denoise_relay.runtime import database
 async def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     """Who opens this WebSocket: the user and visitor of the scope's session, and the API key.
 
-    `channels.sessions.SessionMiddlewareStack` must have filled the scope. A user that a
-    middleware of the site has put there counts instead of the session's. Raises Django's
-    database errors.
+    `session_scope` has put the session there, or a middleware of the site. A user whom one has put
+    there counts instead of the session's. Raises Django's database errors.
     """
     session: SessionBase | None = scope.get("session")
     header = dict(scope.get("headers", ())).get(access.API_KEY_HEADER.encode(), b"")

@@ -197,6 +197,27 @@ class Job(models.Model):
                 fields=["-turn"], condition=Q(started_at__isnull=False), name="relay_job_served"
             ),
             models.Index(fields=["submitter", "-turn"], name="relay_job_submitter"),
+            # The lists of owners, API keys and visitors (`jobs.lists`), read without their rows.
+            models.Index(
+                fields=["owner", "-created_at", "-id"],
+                condition=Q(owner__isnull=False),
+                name="relay_job_owner",
+            ),
+            models.Index(
+                # `owner`, because a job that is the owner's, too, is listed once.
+                fields=["api_key", "-created_at", "-id", "owner"],
+                condition=Q(api_key__isnull=False),
+                name="relay_job_key",
+            ),
+            models.Index(
+                fields=["visitor", "-created_at", "-id", "owner"], name="relay_job_visitors"
+            ),
+            # The admin's search, by the beginning of an upstream's id.
+            models.Index(
+                fields=["upstream_id"],
+                opclasses=["varchar_pattern_ops"],
+                name="relay_job_upstream",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

@@ -19,6 +19,7 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.events import Event
 from denoise_relay.frames import make_frame
 from denoise_relay.models import Job
+from denoise_relay.pubsub.messages import pack
 from denoise_relay.runtime import logs, metrics
 from denoise_relay.runtime.background import spawn
 from denoise_relay.runtime.backoff import Backoff
@@ -41,8 +42,10 @@ def enabled() -> bool:
 def notify_events(alias: str, events: Sequence[Event]) -> None:
     """Announce events to all processes, when the transaction of the caller is committed."""
     if events and enabled():
-        frames = [make_frame(event).text for event in events]
-        notify(alias, EVENTS, [text for text in frames if len(text.encode()) <= PAYLOAD_BYTES])
+        texts = [make_frame(event).text for event in events]
+        if len(texts) > relay_settings().MESSAGES_PER_COMMIT:
+            texts = pack(texts, PAYLOAD_BYTES)
+        notify(alias, EVENTS, [text for text in texts if len(text.encode()) <= PAYLOAD_BYTES])
 
 
 def notify_work(alias: str) -> None:

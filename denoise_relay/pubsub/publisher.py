@@ -1,9 +1,9 @@
 """Publishes committed events, and the news that a job waits for a worker.
 
 Receivers in this process (`live.feed`, `worker.supervisor`) are called directly; other processes
-get a message through the channel layer, with the encoded frame in it, or from PostgreSQL
-(`postgres`). A message is a hint: it may be lost, doubled or late, and receivers then read the
-journal, which is the truth.
+get messages through the channel layer, with the encoded frames in them (`messages`), or from
+PostgreSQL (`postgres`). A message is a hint: it may be lost, doubled or late, and receivers then
+read the journal, which is the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
@@ -21,10 +20,12 @@ from django.db import Error as DatabaseFailure
 from django.db import router
 
 from denoise_relay import presentation
+from denoise_relay.conf import relay_settings
 from denoise_relay.events import Event
 from denoise_relay.frames import Frame, make_frame
 from denoise_relay.models import Job
 from denoise_relay.pubsub import postgres
+from denoise_relay.pubsub.messages import Message, messages_of
 from denoise_relay.runtime import database, logs, metrics
 
 #: The channel-layer group of all supervisors.
@@ -42,12 +43,7 @@ def frame_of(event: Event, *, rewound: bool = False) -> Frame:
     return make_frame(presentation.with_denoised_url(event), rewound=rewound)
 
 
-def job_group(job: UUID) -> str:
-    """The channel-layer group of a job. (A group name has under 100 characters and no colon.)"""
-    return f"denoise.job.{job.hex}"
-
-
-Deliver = Callable[[Frame], None]
+Deliver = Callable[[Sequence[Frame]], None]
 Wake = Callable[[], None]
 Listener = TypeVar("Listener", bound=Callable[..., None])
 # The receivers in this process, each with the loop that it must be called on.
@@ -56,8 +52,8 @@ _supervisors: dict[Wake, asyncio.AbstractEventLoop] = {}
 
 
 def attach_feed(deliver: Deliver) -> Callable[[], None]:
-    """Call `deliver` on the running loop for each frame published here. Returns a function that
-    ends this and may be called twice."""
+    """Call `deliver` on the running loop with the frames of each commit published here. Returns a
+    function that ends this and may be called twice."""
     return _attach(_feeds, deliver)
 
 
@@ -90,14 +86,14 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *ar
 
 
 async def publish(events: Sequence[Event]) -> None:
-    """Publish committed events, in order. Never raises for a failing layer."""
+    """Publish the events of one commit, in order. Never raises for a failing layer."""
+    feeds = list(_feeds.items())
+    if not feeds and shared_layer() is None:
+        return  # nobody here could receive them, and others are told by PostgreSQL or by nobody
     frames = [frame_of(event) for event in events]
-    for deliver, loop in list(_feeds.items()):
-        for frame in frames:
-            _call_on(loop, deliver, frame)
-    await _send(
-        [(job_group(frame.job), {"type": "denoise.frame", "frame": frame.text}) for frame in frames]
-    )
+    for deliver, loop in feeds:
+        _call_on(loop, deliver, frames)
+    await _send(messages_of(frames, relay_settings().MESSAGES_PER_COMMIT))
 
 
 async def wake() -> None:
@@ -148,7 +144,7 @@ def shared_layer() -> BaseChannelLayer | None:
 _paused_until = 0.0
 
 
-async def _send(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
+async def _send(messages: Sequence[Message]) -> None:
     """Send messages to groups, if there is a shared layer. Never raises for its failures."""
     global _paused_until
     layer = shared_layer()
@@ -158,7 +154,10 @@ async def _send(messages: Sequence[tuple[str, dict[str, str]]]) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             for start in range(0, len(messages), CONCURRENT_SENDS):
                 some = messages[start : start + CONCURRENT_SENDS]
-                await asyncio.gather(*(layer.group_send(*message) for message in some))
+                if len(some) == 1:  # the usual case: no task for it
+                    await layer.group_send(*some[0])
+                else:
+                    await asyncio.gather(*(layer.group_send(*message) for message in some))
     except TimeoutError as error:
         _paused_until = time.monotonic() + PAUSE_SECONDS
         _log_failure(error, len(messages))

@@ -50,7 +50,8 @@ class Subscription:
         self._on_gap = on_gap
         self._layer = publisher.shared_layer()
         self._channel = ""
-        self._groups: set[str] = set()
+        #: In the order of joining, which is that of joining again.
+        self._groups: dict[str, None] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
@@ -59,21 +60,29 @@ class Subscription:
             self._spawn(self._listen(), f"{self._name}-listen")
 
     async def stop(self) -> None:
-        """Receive no more and wait for the calls in flight to end. May be repeated."""
+        """Receive no more and wait for the calls in flight to end. May be repeated, and followed
+        by `start`, after which there is no group."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A layer forgets a channel whose receive is cancelled.
+        self._channel = ""
+        self._groups.clear()
 
     def join(self, group: str) -> None:
-        """Receive a group's messages soon; returns before the layer has answered."""
-        self._groups.add(group)
-        self._apply_soon(group)
+        """Receive a group's messages soon; returns before the layer has answered. May be
+        repeated."""
+        if group not in self._groups:
+            self._groups[group] = None
+            self._apply_soon(group)
 
     def leave(self, group: str) -> None:
-        """Receive a group's messages no more; returns before the layer has answered."""
-        self._groups.discard(group)
-        self._apply_soon(group)
+        """Receive a group's messages no more; returns before the layer has answered. May be
+        repeated."""
+        if group in self._groups:
+            del self._groups[group]
+            self._apply_soon(group)
 
     async def rejoin(self) -> None:
         """Join all groups again: a restarted Redis has lost them, and memberships expire

@@ -199,13 +199,18 @@ def _close_this_thread() -> None:
             connection.close()
 
 
+def _locks_first(connection: BaseDatabaseWrapper) -> bool:
+    # Django 5.1 and later; also for a transaction of the caller's, which began so.
+    return getattr(connection, "transaction_mode", None) in ("IMMEDIATE", "EXCLUSIVE")
+
+
 @contextmanager
 def write_transaction() -> Iterator[str]:
     """A transaction that may write from its first statement on; yields the database's alias.
 
     On SQLite a transaction that reads first and writes later fails at once when another writer
     came in between, whatever the timeout (264 of 400 with four writers). Django takes the write
-    lock first with `transaction_mode: IMMEDIATE`; a write of no rows takes it in any mode.
+    lock first with `transaction_mode: IMMEDIATE`; a write of no rows takes it in other modes.
 
     PostgreSQL ends it when this process stands still in it (`idle_transactions`), unless it is
     part of a transaction of the caller's. That, too, raises `OperationalError`.
@@ -216,7 +221,7 @@ def write_transaction() -> Iterator[str]:
     with idle_transactions.reported_as_lost(), transaction.atomic(using=alias):
         if outermost:
             idle_transactions.limit_transaction(connection)
-        if connection.vendor == "sqlite":
+        if connection.vendor == "sqlite" and not _locks_first(connection):
             with connection.cursor() as cursor:
                 cursor.execute(f'DELETE FROM "{Job._meta.db_table}" WHERE 0')  # noqa: S608
         yield alias

@@ -92,6 +92,7 @@ LAYER_FAILURES = _counter("layer_failures", "Calls of the channel layer that fai
 # Viewers of this process.
 WATCHERS = _gauge("watchers", "Watched jobs, summed over the viewers of this process.")
 SOCKETS = _gauge("sockets", "Open WebSockets of this process.")
+DIRECT_SOCKETS = _gauge("direct_sockets", "Those of them to which frames go past ASGI.")
 SKIPPED_FRAMES = _counter(
     "skipped_frames", "Progress frames that gave way to newer ones in the mailbox of a slow viewer."
 )

@@ -30,18 +30,17 @@ class _Rest:
         self._begun = True
         waits_for = self._waits_for
         while True:
+            error: BaseException | None = None
+            came = None
             try:
                 came = yield waits_for
             except GeneratorExit:
                 self._work.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - a cancellation, too, is the coroutine's
-                resume = self._work.throw
-                came = error
-            else:
-                resume = self._work.send
+            except BaseException as raised:  # noqa: BLE001 - a cancellation is the coroutine's, too
+                error = raised
             try:
-                waits_for = resume(came)
+                waits_for = self._work.send(came) if error is None else self._work.throw(error)
             except StopIteration:
                 return
 
@@ -57,12 +56,12 @@ class _Spare:
         self.task = loop.create_task(self._go_on(), name=name, context=self.context)
         # It may wait for ever, and is nobody's to wait for or to cancel until it has work.
         self.task._log_destroy_pending = False  # type: ignore[attr-defined]
-        asyncio._unregister_task(self.task)  # type: ignore[attr-defined]
+        asyncio._unregister_task(self.task)
 
     def take_over(self, rest: _Rest) -> asyncio.Task[None]:
         """Go on with a coroutine."""
         self.task._log_destroy_pending = True  # type: ignore[attr-defined]
-        asyncio._register_task(self.task)  # type: ignore[attr-defined]
+        asyncio._register_task(self.task)
         self._rest.set_result(rest)
         self.task.add_done_callback(rest.close_unless_begun)
         return self.task
@@ -106,8 +105,8 @@ class Stepper:
 
 
 # For those who run coroutines themselves: https://docs.python.org/3/library/asyncio-extending.html
-_enter = asyncio._enter_task  # type: ignore[attr-defined]
-_leave = asyncio._leave_task  # type: ignore[attr-defined]
+_enter = asyncio._enter_task
+_leave = asyncio._leave_task
 
 _steppers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stepper] = WeakKeyDictionary()
 

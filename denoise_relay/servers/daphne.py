@@ -24,7 +24,7 @@ from django.urls import NoReverseMatch, reverse
 from denoise_relay.api import errors
 from denoise_relay.exceptions import UploadRejected
 from denoise_relay.runtime import logs
-from denoise_relay.servers import daphne_back_pressure
+from denoise_relay.servers import daphne_back_pressure, daphne_direct
 
 #: A stop that takes longer is cut off: systemd and others give about ten seconds.
 STOP_SECONDS = 8.0
@@ -57,6 +57,7 @@ def prepare(
     """
     _patch_requests(body_limit)
     daphne_back_pressure.patch()
+    daphne_direct.available()  # warns at the start if it is not
     reactor = _reactor()
     # Where another server runs the loop, this reactor never runs, and nothing is called.
     reactor.callWhenRunning(_on_running, on_start, on_stop)

@@ -27,7 +27,7 @@ from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
 from denoise_relay.formats import AUDIO, KNOWN, VIDEO
-from denoise_relay.jobs import actions, excerpts, form_tokens, limits, validation
+from denoise_relay.jobs import actions, excerpts, form_tokens, limits, lists, validation
 from denoise_relay.jobs.idempotency import once
 from denoise_relay.jobs.limits import Origin
 from denoise_relay.models import Job
@@ -186,7 +186,7 @@ async def _upload_page(
 
 
 def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> HttpResponse:
-    page = Paginator(access.listed(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(lists.listed(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
     settings = relay_settings()
     size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
     context = {

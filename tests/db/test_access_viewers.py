@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from denoise_relay import access
 from denoise_relay.access import Viewer
+from denoise_relay.jobs.lists import OwnJobs
 from denoise_relay.models import ApiKey, Job
 from tests.db.factories import make_job
 
@@ -113,7 +114,10 @@ def test_my_jobs() -> None:
     nobody = AnonymousUser()
 
     def mine(**who: Any) -> set[Any]:
-        return set(access.jobs_of(Viewer(**{"user": nobody} | who)).values_list("pk", flat=True))
+        jobs = OwnJobs(Viewer(**{"user": nobody} | who))
+        found = [job.pk for job in jobs[0:10]]
+        assert jobs.count() == len(found)
+        return set(found)
 
     assert mine() == set()
     assert mine(user=owner) == {owned.pk}
@@ -121,3 +125,4 @@ def test_my_jobs() -> None:
     assert mine(user=owner, visitor="token") == {owned.pk, visited.pk}
     assert mine(api_key=keyed.api_key) == {keyed.pk}
     assert mine(api_key=key) == {owned.pk}
+    assert mine(user=owner, api_key=keyed.api_key) == {owned.pk, keyed.pk}

@@ -230,6 +230,8 @@ class PostgresCluster(Cluster):
 
 #: For scenarios that both ways to carry the news must bear.
 over_both = pytest.mark.parametrize("cluster", ["channel_layer", "postgresql"], indirect=True)
+#: For scenarios that both ways from Daphne to a socket must bear.
+over_both_sends = pytest.mark.usefixtures("sends")
 
 
 class SqliteCluster(Cluster):

@@ -62,6 +62,14 @@ def cluster(
             cluster.clear()
 
 
+@pytest.fixture(params=["direct", "asgi"])
+def sends(request: pytest.FixtureRequest, cluster: PostgresCluster) -> str:
+    """How Daphne's frames come to sockets; with `cluster.over_both_sends` a test runs with each."""
+    way: str = request.param
+    cluster.environ["DENOISE_RELAY_DIRECT_SENDS"] = "1" if way == "direct" else "0"
+    return way
+
+
 @pytest.fixture
 def sqlite_cluster(live_upstream: TimedUpstream, tmp_path: Path) -> Iterator[SqliteCluster]:
     """A cluster on SQLite, migrated; the test starts its processes."""

@@ -49,6 +49,8 @@ class Failed(msgspec.Struct, tag_field="stage", tag="error", frozen=True):
 
 UpstreamEvent = Processing | Done | Failed
 
+_EVENT = msgspec.json.Decoder(UpstreamEvent, strict=False)
+
 
 class _Stage(msgspec.Struct):
     stage: str
@@ -77,11 +79,18 @@ class _Error(msgspec.Struct):
 
 def decode_event(data: str) -> UpstreamEvent:
     """Decode the `data` of one SSE message; `ProtocolError` when it is not an event."""
+    try:
+        return _EVENT.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _odd_event(data)
+
+
+def _odd_event(data: str) -> UpstreamEvent:
+    """Look again, tolerantly, and tell what is wrong: not needed for most events."""
     value = load_json(data)
     try:
         event: UpstreamEvent = _convert(value, UpstreamEvent)
     except ProtocolError:
-        # Told apart only when something is wrong: the hot path converts once.
         head: _Stage = _convert(value, _Stage)
         raise UnknownStage(f"unknown stage {clean_text(head.stage, 40)!r}") from None
     return event
@@ -152,6 +161,8 @@ def url_text(value: Any) -> str:
 
 def percent(value: Any) -> float:
     """A number, or a string that holds one, clamped to 0-100."""
+    if type(value) is float:  # most are
+        return clean_pct(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return 0.0
     try:

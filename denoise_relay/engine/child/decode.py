@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,26 @@ def decode(
         for frame in frames:
             if frame.samples:
                 yield to_block(frame, most_channels=most_channels)
+
+
+def joined(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same track in blocks of at least half a second, as far as rate and channels stay.
+
+    A decoder delivers 20 to 80 ms at a time, and each step that follows costs the same for these as
+    for half a second.
+    """
+    waiting: list[Samples] = []
+    kind, count = (0, 0), 0
+    for block in blocks:
+        channels, length = block.samples.shape
+        if waiting and (kind != (block.rate, channels) or 2 * count >= kind[0]):
+            yield Block(samples=np.concatenate(waiting, axis=1), rate=kind[0])
+            waiting, count = [], 0
+        kind = block.rate, channels
+        waiting.append(block.samples)
+        count += length
+    if waiting:
+        yield Block(samples=np.concatenate(waiting, axis=1), rate=kind[0])
 
 
 def to_block(frame: AudioFrame, *, most_channels: int = 2) -> Block:

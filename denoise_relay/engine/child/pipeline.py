@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, Self
 import numpy as np
 
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
-from denoise_relay.engine.child.decode import Block, Samples, decode
+from denoise_relay.engine.child.decode import Block, Samples, decode, joined
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
 from denoise_relay.engine.child.level import Leveller
 from denoise_relay.engine.child.model import MODEL_RATE, load
@@ -153,7 +153,7 @@ def denoise_file(
     duration = probe.duration_seconds or 1.0
     with open(source, "rb") as before, open(target, "xb") as after:
         with open_container(Source(before)) as container:
-            blocks = decode(container, audio_stream(container))
+            blocks = joined(decode(container, audio_stream(container)))
             first = next(blocks, None)
             if first is None:
                 raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")

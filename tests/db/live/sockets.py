@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from channels.routing import URLRouter
-from channels.sessions import SessionMiddlewareStack
 from channels.testing import WebsocketCommunicator
 
+from denoise_relay.live.session_scope import with_session
 from denoise_relay.models import Job
 from denoise_relay.routing import websocket_urlpatterns
 
-application = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))
+application = with_session(URLRouter(websocket_urlpatterns))
 HOST = (b"host", b"testserver")
 
 

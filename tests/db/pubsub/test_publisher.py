@@ -10,10 +10,12 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from pytest_django import Settings
 
 from denoise_relay.events import Event, Stage
 from denoise_relay.frames import parse_frame
 from denoise_relay.pubsub import publisher, subscriber
+from denoise_relay.pubsub.messages import ALL_JOBS
 from denoise_relay.pubsub.subscriber import Subscription
 from tests.waiting import eventually
 
@@ -112,8 +114,9 @@ def some(count: int) -> list[Event]:
     ]
 
 
-async def test_each_event_goes_to_its_jobs_group(layer: Layer) -> None:
-    events = some(120)
+async def test_each_event_of_few_goes_to_its_jobs_group(layer: Layer) -> None:
+    """As version 0.1.0 sends and understands them."""
+    events = some(4)
 
     await publisher.publish(events)
 
@@ -122,10 +125,30 @@ async def test_each_event_goes_to_its_jobs_group(layer: Layer) -> None:
     assert (frame.job, frame.seq, frame.terminal) == (events[0].job, 1, False)
 
 
+async def test_events_of_many_jobs_go_to_all_in_their_order(layer: Layer) -> None:
+    events = some(5)
+
+    await publisher.publish(events)
+
+    ((group, message),) = layer.sent
+    assert group == ALL_JOBS
+    assert [parse_frame(line).job for line in message["frame"].split("\n")] == [
+        event.job for event in events
+    ]
+
+
+async def test_how_many_are_few_is_a_setting(layer: Layer, settings: Settings) -> None:
+    settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "MESSAGES_PER_COMMIT": 60}
+
+    await publisher.publish(some(60))
+
+    assert len({group for group, _ in layer.sent}) == 60
+
+
 async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer) -> None:
     layer.frozen = True
-    async with asyncio.timeout(2):  # ten groups, and yet one time-out
-        await publisher.publish(some(500))
+    async with asyncio.timeout(2):  # several messages, and yet one time-out
+        await publisher.publish(some(1000))
     calls = layer.calls
 
     await publisher.publish(some(1))
@@ -192,6 +215,21 @@ async def test_a_receiver_that_raises_ends_no_subscription(
     layer.inbox.put_nowait({"type": "good"})
 
     await eventually(lambda: receiver.messages == [{"type": "good"}])
+
+
+async def test_a_subscription_that_starts_again_has_no_old_groups(
+    layer: Layer, subscription: Subscription, receiver: Receiver
+) -> None:
+    subscription.join("a")
+    await eventually(lambda: layer.groups == {"a"})
+    await subscription.stop()
+    layer.groups.clear()
+
+    subscription.start()
+    subscription.join("b")
+    layer.inbox.put_nowait({"type": "x"})
+
+    await eventually(lambda: layer.groups == {"b"} and receiver.messages)
 
 
 async def test_nothing_is_left_running(layer: Layer, receiver: Receiver) -> None:

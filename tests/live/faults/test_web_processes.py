@@ -8,7 +8,7 @@ import signal
 import httpx
 import pytest
 
-from tests.live.cluster import PostgresCluster, SqliteCluster, over_both, report
+from tests.live.cluster import PostgresCluster, SqliteCluster, over_both, over_both_sends, report
 from tests.live.forms import cookie_header, submit
 from tests.live.viewers import all_finished, all_reached
 from tests.waiting import eventually
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(90)
 GOING_AWAY = 4012
 
 
+@over_both_sends
 async def test_sigterm_sends_viewers_elsewhere(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 5
     leaving, staying = cluster.start_webs(2)
@@ -58,6 +59,7 @@ async def test_rolling_restart_loses_no_frame(cluster: PostgresCluster, worker: 
 
 
 @over_both
+@over_both_sends
 async def test_killed_web_process_loses_no_frame(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 5
     killed, staying = cluster.start_webs(2)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -56,6 +58,31 @@ def unread_socket(web: WebProcess, path: str) -> Iterator[socket.socket]:
         while b"\r\n\r\n" not in client.recv(1024):
             pass
         yield client
+
+
+def messages_until_closed(client: socket.socket) -> tuple[list[dict[str, Any]], int]:
+    """Read JSON messages to the close; return them and its code."""
+    messages, data = [], b""
+    while True:
+        while len(data) < 2 or len(data) < _end(data):
+            chunk = client.recv(65536)
+            assert chunk, "cut off without a close"
+            data += chunk
+        end = _end(data)
+        payload, first, data = data[_start(data) : end], data[0], data[end:]
+        if first == 0x88:
+            return messages, int.from_bytes(payload[:2], "big")
+        if first == 0x81:
+            messages.append(json.loads(payload))
+
+
+def _start(data: bytes) -> int:
+    return {126: 4, 127: 10}.get(data[1], 2)
+
+
+def _end(data: bytes) -> int:
+    start = _start(data)
+    return start + (data[1] if start == 2 else int.from_bytes(data[2:start], "big"))
 
 
 def text_frame(text: str) -> bytes:

@@ -12,7 +12,7 @@ import statistics
 import httpx
 import pytest
 
-from tests.live.cluster import API_KEY, PostgresCluster, report
+from tests.live.cluster import API_KEY, PostgresCluster, over_both_sends, report
 from tests.live.load.clients import (
     grown_mb,
     jobs_socket,
@@ -26,6 +26,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.timeout(120)
 
 
+@over_both_sends
 async def test_viewers_that_never_read(cluster: PostgresCluster) -> None:
     """They request a long journal again and again and read nothing: the server's memory is
     bounded, and other clients are served."""
@@ -86,6 +87,7 @@ async def test_download_by_a_client_that_reads_nothing(cluster: PostgresCluster)
     await cluster.finish()
 
 
+@over_both_sends
 async def test_five_hundred_clients_connect_and_vanish(cluster: PostgresCluster) -> None:
     cluster.upstream.job_seconds = 8
     web = cluster.start()

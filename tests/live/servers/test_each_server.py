@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.live.cluster import SqliteCluster, report
@@ -17,16 +19,23 @@ from tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
+DAPHNE = "-m daphne -b 127.0.0.1 -p {port}"
 COMMANDS = {
-    "daphne": "-m daphne -b 127.0.0.1 -p {port}",
+    "daphne": DAPHNE,
+    "daphne-asgi": DAPHNE,
     "uvicorn": "-m uvicorn --host 127.0.0.1 --port {port} --timeout-graceful-shutdown 8",
     "granian": "-m granian --interface asgi --host 127.0.0.1 --port {port}",
 }
 #: Close codes after which a viewer connects again. None: the connection was cut, because granian
 #: may stop the loop before the close frames are sent (browsers see 1006).
-GOING_AWAY = {"daphne": {4012}, "uvicorn": {4012, 1012}, "granian": {4012, None}}
+GOING_AWAY = {
+    "daphne": {4012},
+    "daphne-asgi": {4012},
+    "uvicorn": {4012, 1012},
+    "granian": {4012, None},
+}
 #: Exit codes. uvicorn raises the signal that stopped it again.
-STOPPED = {"daphne": {0}, "uvicorn": {0, -15}, "granian": {0}}
+STOPPED = {"daphne": {0}, "daphne-asgi": {0}, "uvicorn": {0, -15}, "granian": {0}}
 
 
 def start(
@@ -37,6 +46,8 @@ def start(
     def command(port: int) -> list[str]:
         return python(*COMMANDS[server].format(port=port).split(), ASGI_APPLICATION)
 
+    if server == "daphne-asgi":
+        overrides["DIRECT_SENDS"] = "0"
     return cluster.web(server=command, wait=wait, WORKER="embedded", **overrides)
 
 
@@ -44,6 +55,14 @@ def start(
 def server(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
+
+
+async def direct_sockets(web: WebProcess) -> int:
+    """How many sockets the process writes to past ASGI, by its metrics."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        text = (await client.get(f"{web.url}/metrics")).text
+    (value,) = re.findall(r"^denoise_relay_direct_sockets (\S+)$", text, re.MULTILINE)
+    return int(float(value))
 
 
 async def test_the_worker_starts_without_a_request(
@@ -64,6 +83,8 @@ async def test_sockets_and_streams_see_a_job_to_its_end(
     web = start(sqlite_cluster, server)
     job = await sqlite_cluster.upload(web)
     async with sqlite_cluster.watching_both(job, sockets=3, streams=2) as (sockets, streams):
+        await all_reached(sockets, 2)
+        assert await direct_sockets(web) == (3 if server == "daphne" else 0)
         await all_finished([*sockets, *streams])
     assert [viewer.codes for viewer in sockets] == [[1000]] * 3
     await sqlite_cluster.finish()

@@ -29,7 +29,7 @@ CONSTANTS = Constants(
     journal=Grouped(group_us=300, each_us=15),
     database=Grouped(group_us=400, each_us=15),
     valkey=Grouped(group_us=5, each_us=5),
-    recheck_us=1000,
+    idle_us=100,
     viewer_kib=26,
     stream_kib=30,
     process_kib=80_000,
@@ -41,7 +41,7 @@ def test_a_fit_finds_the_constants_that_made_the_points() -> None:
         (j, v): FANOUT.per_frame_us(j, v)
         for j, v in ((1, 100), (1, 1000), (100, 1), (1000, 1), (9, 9))
     }
-    found = Fanout.fitted(points)
+    found = Fanout.fitted(points, {(1000, 10): 100 / 10 + 12 + FANOUT.frame_us(1000)})
     for name, value in dataclasses.asdict(FANOUT).items():
         assert getattr(found, name) == pytest.approx(value)
     groups = {size: COMMIT.per_event_us(size) for size in (1, 20, 500)}
@@ -51,7 +51,7 @@ def test_a_fit_finds_the_constants_that_made_the_points() -> None:
 
 def test_a_fit_has_no_constant_below_zero() -> None:
     """More viewers cost more each, here: an event must not cost less than nothing for that."""
-    found = Fanout.fitted({(1, 100): 5, (1, 1000): 8, (100, 1): 9, (1000, 1): 11})
+    found = Fanout.fitted({(1, 100): 5, (1, 1000): 8, (100, 1): 9, (1000, 1): 11}, {})
     assert min(dataclasses.astuple(found)) >= 0
     assert found.per_frame_us(1, 1000) == pytest.approx(8, rel=0.1)
 
@@ -125,8 +125,9 @@ def test_uses_name_what_breaks_first() -> None:
     assert many_viewers[0].name == "core of a web process"
     many_jobs = uses(Load(jobs=20_000, viewers=10), layout, CONSTANTS)
     assert many_jobs[0].name == "core of a worker"
-    quiet = Load(jobs=1, viewers=100_000, events_per_second=0.01, check_seconds=3600)
-    assert uses(quiet, layout, CONSTANTS)[0].name == "ports from the proxy"
+    quiet = Load(jobs=1, viewers=100_000, events_per_second=0.01)
+    nobody_asked = dataclasses.replace(CONSTANTS, idle_us=1)
+    assert uses(quiet, layout, nobody_asked)[0].name == "ports from the proxy"
 
 
 def test_memory_grows_by_viewers_streams_and_processes() -> None:

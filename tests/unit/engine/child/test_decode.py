@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
-from denoise_relay.engine.child.decode import decode, to_block
+from denoise_relay.engine.child.decode import Block, decode, joined, to_block
 from denoise_relay.engine.child.pipeline import denoise_file, largest_result_bytes
 from denoise_relay.engine.errors import MediaRejected
 from denoise_relay.engine.protocol import Probe
@@ -106,3 +106,32 @@ def test_the_bound_on_the_result_holds_for_noise(tmp_path: Path) -> None:
     noise = np.clip(material.noise(44_100 * 4), -1, 1)
     flac = material.make(tmp_path, "a.flac", noise)  # 24 bits, as a quiet result has
     assert flac.stat().st_size < largest_result_bytes(facts(4.0)) < 4_000_000
+
+
+def test_joined_blocks_are_the_same_track_in_larger_blocks() -> None:
+    """A step costs the same for 20 ms as for half a second; what it hears stays the same."""
+    random = np.random.default_rng(0)
+    kinds = [(48_000, 1)] * 60 + [(44_100, 1)] * 3 + [(44_100, 2)] * 60
+    blocks = [
+        Block(samples=random.standard_normal((channels, 1024)).astype(np.float32), rate=rate)
+        for rate, channels in kinds
+    ]
+
+    together = list(joined(blocks))
+
+    assert [(block.rate, block.samples.shape) for block in together] == [
+        (48_000, (1, 24_576)),
+        (48_000, (1, 24_576)),
+        (48_000, (1, 12_288)),
+        (44_100, (1, 3_072)),
+        (44_100, (2, 22_528)),
+        (44_100, (2, 22_528)),
+        (44_100, (2, 16_384)),
+    ]
+    for channels in (1, 2):
+        before, after = (
+            [block.samples for block in side if len(block.samples) == channels]
+            for side in (blocks, together)
+        )
+        assert np.array_equal(np.concatenate(before, axis=1), np.concatenate(after, axis=1))
+    assert list(joined([])) == []

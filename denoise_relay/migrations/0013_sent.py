@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('denoise_relay', '0010_analysis'),
+        ('denoise_relay', '0012_lists'),
     ]
 
     operations = [

@@ -1,0 +1,86 @@
+"""Indexes for the lists of owners, API keys and visitors, and for the admin's search.
+
+On PostgreSQL they are made concurrently, so jobs go on meanwhile, and processes of the version
+before need not know them. A migration that is broken off may be run again.
+"""
+
+from django.db import Error, migrations, models, transaction
+
+TRIGRAMS = 'relay_job_file_name'
+
+
+class AddIndexConcurrently(migrations.AddIndex):
+    """`AddIndex` without a lock that writers wait for. (Django's own needs psycopg on any site.)"""
+
+    atomic = False
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            concurrently = concurrent(schema_editor)
+            # What an earlier run left, of which this migration has no transaction to get rid.
+            name = schema_editor.quote_name(self.index.name)
+            schema_editor.execute(f'DROP INDEX {"CONCURRENTLY" if concurrently else ""} IF EXISTS {name}')
+            schema_editor.add_index(model, self.index, **concurrently)
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            schema_editor.remove_index(model, self.index, **concurrent(schema_editor))
+
+
+def concurrent(schema_editor):
+    return {'concurrently': True} if schema_editor.connection.vendor == 'postgresql' else {}
+
+
+def add_trigrams(apps, schema_editor):
+    """Find a part of a file's name by index, where the database lets us have `pg_trgm`. Elsewhere
+    the search reads all names, as before."""
+    if schema_editor.connection.vendor != 'postgresql':
+        return
+    try:
+        with transaction.atomic(using=schema_editor.connection.alias):
+            schema_editor.execute('CREATE EXTENSION IF NOT EXISTS pg_trgm')
+        schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {TRIGRAMS}')
+        table = apps.get_model('denoise_relay', 'Job')._meta.db_table
+        # The expression of Django's `icontains`.
+        schema_editor.execute(
+            f'CREATE INDEX CONCURRENTLY {TRIGRAMS} ON {schema_editor.quote_name(table)} '
+            'USING gin (UPPER(file_name::text) gin_trgm_ops)'
+        )
+    except Error as error:
+        print(f'\n    No index for the search by file names: {error}'.rstrip())
+
+
+def remove_trigrams(apps, schema_editor):
+    if schema_editor.connection.vendor == 'postgresql':
+        schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {TRIGRAMS}')
+
+
+class Migration(migrations.Migration):
+
+    atomic = False
+
+    dependencies = [
+        ('denoise_relay', '0011_room_for_updates'),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name='job',
+            index=models.Index(condition=models.Q(('owner__isnull', False)), fields=['owner', '-created_at', '-id'], name='relay_job_owner'),
+        ),
+        AddIndexConcurrently(
+            model_name='job',
+            index=models.Index(condition=models.Q(('api_key__isnull', False)), fields=['api_key', '-created_at', '-id', 'owner'], name='relay_job_key'),
+        ),
+        AddIndexConcurrently(
+            model_name='job',
+            index=models.Index(fields=['visitor', '-created_at', '-id', 'owner'], name='relay_job_visitors'),
+        ),
+        AddIndexConcurrently(
+            model_name='job',
+            index=models.Index(fields=['upstream_id'], name='relay_job_upstream', opclasses=['varchar_pattern_ops']),
+        ),
+        migrations.RunPython(add_trigrams, remove_trigrams, atomic=False, elidable=False),
+    ]

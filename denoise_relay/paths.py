@@ -31,7 +31,5 @@ def job_path(name: str, job_id: UUID, *more: str) -> str:
 
 
 @lru_cache(KEPT)
-def _path(
-    urlconf: str, prefix: str, language: str | None, name: str, more: tuple[str, ...]
-) -> str:
+def _path(urlconf: str, prefix: str, language: str | None, name: str, more: tuple[str, ...]) -> str:
     return reverse(f"denoise_relay:{name}", urlconf=urlconf, args=[_ANY_JOB, *more])

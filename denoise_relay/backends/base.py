@@ -141,6 +141,13 @@ class Backend(ABC):
         installed. Default: anything, under its own extension."""
         return media.extension
 
+    @property
+    def sound_only(self) -> bool:
+        """Whether the sound of a recording is better than all of its file, because the file has to
+        travel. Then `source` is the audio track of a video, copied where `taken_as` allows it.
+        Default: false."""
+        return False
+
     @classmethod
     def presets(cls, settings: RelaySettings) -> Sequence[Preset]:
         """The ways to do a job that work here, the default first. Called for pages and requests,

@@ -18,12 +18,13 @@ from denoise_relay.engine.commands import (
     probe,
     verify,
 )
-from denoise_relay.engine.converting import convert
+from denoise_relay.engine.converting import COPIED_AS, convert
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
     SEGMENT_SECONDS,
     Analysis,
+    Conversion,
     Excerpt,
     PartsPlan,
     Probe,
@@ -40,12 +41,14 @@ OUTPUT_SUFFIX: Final = ".flac"
 
 __all__ = [
     "ANALYSIS_FILES",
+    "COPIED_AS",
     "OUTPUT_SUFFIX",
     "PRESETS",
     "RENDER_FORMATS",
     "SEGMENT_SECONDS",
     "VIDEO_FORMATS",
     "Analysis",
+    "Conversion",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -122,6 +122,19 @@ class Cut:
     """A file that was written, with its length."""
 
     duration_seconds: float
+
+
+#: Endings of files that a track may be copied to.
+COPIES: Final = ("flac", "m4a", "mp3", "ogg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """The sound of a recording in a file of its own."""
+
+    duration_seconds: float
+    #: `flac`, or that of a copy.
+    extension: Literal["flac", "m4a", "mp3", "ogg"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Gives a backend what it takes: the recording as it is, or FLAC that is made of it once.
+"""Gives a backend what it takes: the recording as it is, or a file of its sound, made once.
 
 What is made is stored, and named in the job's row before the first byte is submitted: a later
 runner, a retry and a submission that is searched for send the same bytes.
@@ -11,6 +11,7 @@ import dataclasses
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from django.utils.translation import gettext as _
@@ -23,6 +24,11 @@ from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.worker import parts
 
+#: A file of sound only is sent if it has at most this share of the recording's bytes.
+SMALLER_SHARE: Final = 2 / 3
+#: From here on samples are packed, and so many bytes a second are more than sound takes.
+LARGE_BYTES: Final = 16 * 1024 * 1024
+DENSE_BYTES_PER_SECOND: Final = 64 * 1024
 # Conversions at a time, no more than cores: one semaphore for each event loop.
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -47,22 +53,46 @@ async def prepared(
     if backend.taken_as(media) is None and not job.container:
         media = await _found(job, assignment)
     taken = backend.taken_as(media)
-    if taken is not None or not engine.available() or not media.container:
-        return dataclasses.replace(assignment, extension=taken or assignment.extension)
+    as_it_is = dataclasses.replace(assignment, extension=taken or assignment.extension)
+    smaller = taken is not None and _may_be_smaller(job, media, backend)
+    if (taken is not None and not smaller) or not engine.available() or not media.container:
+        return as_it_is
     if parts.needed(job, backend.limits, size_bytes=0):
-        return assignment  # too long: it is cut into parts, which are FLAC
+        return as_it_is  # too long: it is cut into parts, which are FLAC
     if made := await _made(job, assignment):
         return made
-    target = assignment.workspace / f"sent{engine.OUTPUT_SUFFIX}"
-    if not await _converted(assignment.source, target, report):
-        return assignment
-    name = await asyncio.to_thread(storage.store_result, job, target)
+    file = await _converted(assignment, _copy_of(media, backend), report)
+    if file is None or (smaller and file.stat().st_size > SMALLER_SHARE * job.size_bytes):
+        return as_it_is
+    name = await asyncio.to_thread(storage.store_result, job, file)
     try:
         await keep(name)
     except Exception:
         await asyncio.to_thread(storage.discard, name)
         raise
-    return _of(assignment, target)
+    return _of(assignment, file)
+
+
+def _may_be_smaller(job: Job, media: Media, backend: Backend) -> bool:
+    """Whether the sound alone may be worth making."""
+    if not backend.sound_only:
+        return False
+    if media.has_video:
+        return True
+    if media.codec.startswith("pcm_"):
+        return job.size_bytes >= LARGE_BYTES
+    # A picture in a music file, or tracks that are not heard.
+    dense = job.size_bytes / max(job.duration_seconds or 0.0, 1.0) > DENSE_BYTES_PER_SECOND
+    return dense and media.codec in ("aac", "mp3", "opus", "vorbis")
+
+
+def _copy_of(media: Media, backend: Backend) -> str:
+    """The ending of a file with the track as it is that this backend takes; "" if there is none."""
+    extension, container = engine.COPIED_AS.get(media.codec, ("", ""))
+    if not extension or not backend.sound_only:
+        return ""
+    copy = Media(extension=extension, container=container, codec=media.codec, has_video=False)
+    return extension if backend.taken_as(copy) == extension else ""
 
 
 def _known(job: Job, assignment: Assignment) -> Media:
@@ -116,25 +146,28 @@ def _of(assignment: Assignment, source: Path) -> Assignment:
     )
 
 
-async def _converted(source: Path, target: Path, report: Callable[[float, str], None]) -> bool:
-    """Convert the recording; false where nothing can be converted."""
+async def _converted(
+    assignment: Assignment, copy: str, report: Callable[[float, str], None]
+) -> Path | None:
+    """The sound of the recording in a file; None where nothing can be converted."""
 
     def show(pct: float, _message: str) -> None:
         text = _("Converting the recording: %(percent)d%%")
         report(0.0, text % {"percent": pct})
 
     report(0.0, _("Converting the recording"))
+    target = assignment.workspace / "sent"
     try:
         async with _slot():
-            await engine.convert(source, target, on_progress=show)
+            made = await engine.convert(assignment.source, target, copy=copy, on_progress=show)
     except engine.MediaRejected as error:
         raise JobFailed(str(error), detail=f"rejected: {error.code}") from error
     except engine.EngineCrashed as error:
         text = _("This recording could not be processed.")
         raise JobFailed(text, detail=error.detail) from error
     except engine.EngineUnavailable:
-        return False
-    return True
+        return None
+    return target.rename(target.with_suffix(f".{made.extension}"))
 
 
 def _slot() -> asyncio.Semaphore:

@@ -53,6 +53,10 @@ class UpstreamBackend(Backend):
     def taken_as(self, media: Media) -> str | None:
         return contract_extension(media)
 
+    @property
+    def sound_only(self) -> bool:
+        return self.settings.SEND_SOUND_ONLY
+
     async def run(self, run: Run) -> Result:
         context = RunContext(
             run=run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -153,6 +154,7 @@ def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
 
 def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
     from denoise_relay.engine.child.convert import convert_file, largest_conversion_bytes
+    from denoise_relay.engine.child.extract import extract_track
     from denoise_relay.engine.child.probe import probe_file
 
     def read(share: float) -> None:
@@ -163,9 +165,16 @@ def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
         reporter.progress(pct, protocol.CONVERTING)
 
     probe = probe_file(options.source, on_progress=read)
-    limits.bound_output(largest_conversion_bytes(probe))
+    limits.bound_output(max(largest_conversion_bytes(probe), os.path.getsize(options.source)))
+    converted(0.0)
+    if options.copy:
+        if extract_track(options.source, options.target, extension=options.copy):
+            seconds = probe.duration_seconds
+            return protocol.Conversion(duration_seconds=seconds, extension=options.copy)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(options.target)
     seconds = convert_file(options.source, options.target, probe=probe, on_progress=converted)
-    return protocol.Cut(duration_seconds=seconds)
+    return protocol.Conversion(duration_seconds=seconds, extension="flac")
 
 
 def _plan(options: argparse.Namespace, reporter: _Reporter) -> Any:

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from denoise_relay.engine.presets import PRESETS
+from denoise_relay.engine.protocol import COPIES
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -37,6 +38,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     excerpt.add_argument("source")
     excerpt.add_argument("target")
     convert = commands.add_parser("convert")
+    convert.add_argument("--copy", choices=COPIES)
     convert.add_argument("source")
     convert.add_argument("target")
     plan = commands.add_parser("plan")

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
-from denoise_relay.engine.child.decode import Block, Samples, decode
+from denoise_relay.engine.child.decode import Block, Samples, decode, joined
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
 from denoise_relay.engine.child.resample import LAYOUTS, Resampler, with_channels
 from denoise_relay.engine.errors import MediaRejected
@@ -46,7 +46,8 @@ def convert_file(
     exact = probe.codec.startswith(_EXACT)
     with open(source, "rb") as before, open(target, "xb") as after:
         with open_container(Source(before)) as container:
-            blocks = decode(container, audio_stream(container), most_channels=_MOST_CHANNELS)
+            track = audio_stream(container)
+            blocks = joined(decode(container, track, most_channels=_MOST_CHANNELS))
             first = next(blocks, None)
             if first is None:
                 raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")

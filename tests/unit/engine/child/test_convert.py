@@ -91,8 +91,9 @@ async def test_the_child_converts(tmp_path: Path) -> None:
     source, target = tmp_path / "old.amr", tmp_path / "sent.flac"
     source.write_bytes(corpus.content("old.amr"))
     told: list[tuple[float, str]] = []
-    seconds = await engine.convert(source, target, on_progress=lambda *said: told.append(said))
-    assert seconds == pytest.approx(corpus.SECONDS, abs=0.03)
+    made = await engine.convert(source, target, on_progress=lambda *said: told.append(said))
+    assert made.extension == "flac"
+    assert made.duration_seconds == pytest.approx(corpus.SECONDS, abs=0.03)
     assert samples_of(target)[0].shape == samples_of(source)[0].shape
     assert told[-1][1] == "Converting audio"
     assert {path.name for path in tmp_path.iterdir()} == {"old.amr", "sent.flac"}

@@ -38,6 +38,10 @@ class Probe:
     has_video: bool
     #: Of the waveform that was written, at `sample_rate`; 0 if none was.
     samples_per_pixel: int = 0
+    #: True if a part of the file is missing or cannot be read: the duration is of the rest.
+    damaged: bool = False
+    #: What a damaged file's header says; 0 where it says nothing, or no more than there is.
+    announced_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,8 @@ _COPIED = (
     "is_video",
     "container",
     "codec",
+    "damaged",
+    "announced_seconds",
     "whole_name",
     "whole_duration_seconds",
     "excerpt_start_seconds",

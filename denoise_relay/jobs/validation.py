@@ -57,6 +57,9 @@ class ValidatedFile:
     #: FFmpeg's names; "" where the engine is not installed.
     container: str = ""
     codec: str = ""
+    #: Whether a part of it is missing, and what its header announces, where that is known.
+    damaged: bool = False
+    announced_seconds: float | None = None
     #: None where it could not be made, or not in time.
     waveform: Peaks | None = None
 
@@ -96,6 +99,8 @@ async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
         is_video=extension in VIDEO or (extension not in AUDIO and probe.has_video),
         container=probe.container,
         codec=probe.codec,
+        damaged=probe.damaged,
+        announced_seconds=probe.announced_seconds or None,
         waveform=waveform,
     )
 
@@ -136,7 +141,10 @@ async def _probe(file: File[bytes], extension: str) -> tuple[engine.Probe | None
             peaks = Path(folder, "peaks") if settings.ANALYSE_RESULTS else None
             try:
                 probe = await engine.probe(
-                    path, max_duration_seconds=settings.MAX_DURATION_SECONDS, peaks=peaks
+                    path,
+                    max_duration_seconds=settings.MAX_DURATION_SECONDS,
+                    rescue=True,
+                    peaks=peaks,
                 )
             except engine.EngineUnavailable:
                 return None, None  # the backend may reject the file later

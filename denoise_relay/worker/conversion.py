@@ -1,4 +1,5 @@
-"""Gives a backend what it takes: the recording as it is, or a file of its sound, made once.
+"""Gives a backend what it takes: the recording as it is, or a file of its sound, made once. Of a
+damaged recording that is what can be read, for every backend.
 
 What is made is stored, and named in the job's row before the first byte is submitted: a later
 runner, a retry and a submission that is searched for send the same bytes.
@@ -52,12 +53,12 @@ async def prepared(
     media = _known(job, assignment)
     if backend.taken_as(media) is None and not job.container:
         media = await _found(job, assignment)
-    taken = backend.taken_as(media)
+    taken = None if job.damaged else backend.taken_as(media)
     as_it_is = dataclasses.replace(assignment, extension=taken or assignment.extension)
     smaller = taken is not None and _may_be_smaller(job, media, backend)
     if (taken is not None and not smaller) or not engine.available() or not media.container:
         return as_it_is
-    if parts.needed(job, backend.limits, size_bytes=0):
+    if not job.damaged and parts.needed(job, backend.limits, size_bytes=0):
         return as_it_is  # too long: it is cut into parts, which are FLAC
     if made := await _made(job, assignment):
         return made

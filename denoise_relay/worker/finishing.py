@@ -12,6 +12,7 @@ from denoise_relay.backends.base import Backend, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.journal.leases import Lease
 from denoise_relay.models import Job
+from denoise_relay.presentation import clock
 from denoise_relay.worker.analysis import Analysis, Analyst
 from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.options import OptionApplier
@@ -72,7 +73,7 @@ class Finisher:
             )
             where = await results.store(job, result)
             analysis.keep(workspace.pop_all())
-        warning = " ".join(text for text in (doubt, found) if text)
+        warning = " ".join(text for text in (_missing(job), doubt, found) if text)
         return Finished(where=where, warning=warning, analysis=analysis)
 
     async def _verified(
@@ -90,3 +91,17 @@ class Finisher:
         return await self._verifier.warning_about(
             job.pk, backend, recording, result.file, within=within
         )
+
+
+def _missing(job: Job) -> str:
+    """What people should know about a damaged recording; "" of a whole one."""
+    if not job.damaged:
+        return ""
+    if not job.announced_seconds:
+        text = _("The recording is damaged: only %(stop)s of it could be read.")
+    else:
+        text = _("The recording stops at %(stop)s, though its header announces %(announced)s.")
+    return text % {
+        "stop": clock(job.duration_seconds),
+        "announced": clock(job.announced_seconds),
+    }

@@ -67,7 +67,11 @@ def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
     # Brings native libraries with it: only now that the limits hold.
     from denoise_relay.engine.child.probe import probe_file
 
-    probe = probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
+    probe = probe_file(
+        options.source,
+        max_duration_seconds=options.max_duration_seconds,
+        rescue=options.rescue,
+    )
     if options.peaks is None:
         return probe
     from denoise_relay.engine.child.peaks import write_peaks
@@ -164,10 +168,9 @@ def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
         pct = _READ_PCT + share * (100.0 - _READ_PCT)
         reporter.progress(pct, protocol.CONVERTING)
 
-    probe = probe_file(options.source, on_progress=read)
+    probe = probe_file(options.source, rescue=True, on_progress=read)
     limits.bound_output(max(largest_conversion_bytes(probe), os.path.getsize(options.source)))
-    converted(0.0)
-    if options.copy:
+    if options.copy and not probe.damaged:
         if extract_track(options.source, options.target, extension=options.copy):
             seconds = probe.duration_seconds
             return protocol.Conversion(duration_seconds=seconds, extension=options.copy)

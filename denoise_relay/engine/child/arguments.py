@@ -17,6 +17,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     probe = commands.add_parser("probe")
     probe.add_argument("--max-duration-seconds", type=float)
+    probe.add_argument("--rescue", action="store_true")
     probe.add_argument("--peaks")
     probe.add_argument("--peaks-seconds", type=float, default=8.0)
     probe.add_argument("source")

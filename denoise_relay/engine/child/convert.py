@@ -40,14 +40,16 @@ def convert_file(
 
     The result is FLAC with the source's rate (the nearest that FLAC has) and up to 8 channels, 24
     bits, where samples of 16 take the room of 16. A change of rate or channels in mid-stream is
-    converted to what came first. Raises `MediaRejected`.
+    converted to what came first. Of a damaged file it is what can be read. Raises `MediaRejected`.
     """
     longest, duration = _longest_seconds(probe), probe.duration_seconds or 1.0
     exact = probe.codec.startswith(_EXACT)
     with open(source, "rb") as before, open(target, "xb") as after:
         with open_container(Source(before)) as container:
             track = audio_stream(container)
-            blocks = joined(decode(container, track, most_channels=_MOST_CHANNELS))
+            blocks = joined(
+                decode(container, track, most_channels=_MOST_CHANNELS, rescue=probe.damaged)
+            )
             first = next(blocks, None)
             if first is None:
                 raise MediaRejected("empty", "The audio track is empty. Send a file with sound.")

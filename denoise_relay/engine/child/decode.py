@@ -13,6 +13,7 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from denoise_relay.engine.errors import MediaRejected
 
@@ -59,16 +60,20 @@ class Block:
 
 
 def decode(
-    container: InputContainer, stream: AudioStream, *, most_channels: int = 2
+    container: InputContainer,
+    stream: AudioStream,
+    *,
+    most_channels: int = 2,
+    rescue: bool = False,
 ) -> Iterator[Block]:
     """Yield the track from start to end: encoder priming removed, exactly what a player plays.
 
     More than `most_channels` are mixed down to stereo. Rate and channel count may change in
     mid-stream; each block says its own rate. Raises `MediaRejected("truncated")` when too much is
-    damaged.
+    damaged; with `rescue` it yields what can be read.
     """
     packets = errors = 0
-    for packet in container.demux(stream):
+    for packet in readable(container, stream) if rescue else container.demux(stream):
         packets += 1
         try:
             frames = packet.decode()
@@ -76,12 +81,22 @@ def decode(
             raise
         except av.error.FFmpegError as exc:
             errors += 1
-            if errors > max(_TOLERATED_ERRORS, packets * _TOLERATED_ERROR_SHARE):
+            if not rescue and errors > max(_TOLERATED_ERRORS, packets * _TOLERATED_ERROR_SHARE):
                 raise MediaRejected("truncated") from exc
             continue
         for frame in frames:
             if frame.samples:
                 yield to_block(frame, most_channels=most_channels)
+
+
+def readable(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """The packets of a track, as far as the file can be read; then the empty one."""
+    try:
+        yield from container.demux(stream)
+    except (av.error.InvalidDataError, av.error.EOFError):
+        end: Packet[AudioStream] = Packet()
+        end.stream = stream
+        yield end
 
 
 def joined(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -18,7 +18,7 @@ PAGE = "performance.md"
 IMAGES = "images"
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 #: Servers in the table of which to use when, as they are named in ways ("relay on Daphne").
-SERVERS = ("Daphne", "Daphne, DIRECT_SENDS off", "uvicorn", "granian")
+SERVERS = ("Daphne", "Daphne, public ASGI", "uvicorn", "granian")
 VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
 
 

@@ -18,8 +18,9 @@ from bench.process import ROOT
 from bench.report import number
 from bench.scaling import capacity, measured
 from bench.scaling.capacity import Constants, Layout, Load
+from bench.scaling.checks import TOLERANCE, Check, checks
 from bench.scaling.costs import Grouped
-from bench.scaling.measured import TOLERANCE, Check, Measured
+from bench.scaling.measured import Measured
 from bench.scaling.pipeline import simulate
 
 PAGE = "scaling.md"
@@ -62,7 +63,7 @@ def simulated(document: results.Document) -> tuple[dict[str, str], bool]:
     found = Measured(results.areas(document))
     site = measured.constants(found)
     alone = measured.embedded(found, site)
-    points = list(measured.checks(found))
+    points = list(checks(found))
     blocks = {
         "constants": _constants(site, alone),
         "check": _check(points),
@@ -81,9 +82,9 @@ def _constants(site: Constants, alone: Constants) -> str:
         "publishing to viewers of the same process: each commit": _us(fanout.publish_us),
         "… each event in it": _us(fanout.event_us),
         "… each viewer's frame, with few sockets and with many": _us(fanout.warm_us, many),
-        "receiving from another process: each commit, each event": _pair(site.receive),
-        "telling other processes: each commit, each event": _pair(site.tell),
-        "Valkey, for each process told: each commit, each event": _pair(site.valkey),
+        "receiving from another process: each message, each event in it": _pair(site.receive),
+        "telling other processes: each message, each event in it": _pair(site.tell),
+        "Valkey, for each process told: each message, each event in it": _pair(site.valkey),
         "reading an event from the upstream": _us(site.read_us),
         "journal on PostgreSQL, the worker's CPU: each commit, each event": _pair(site.journal),
         "… PostgreSQL's time, the disk included": _pair(site.database),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -17,10 +19,16 @@ class DenoiseRelayConfig(AppConfig):
 
         # Importing registers the system checks.
         from denoise_relay import checks  # noqa: F401
-        from denoise_relay.jobs import deletion
 
         pre_delete.connect(
-            deletion.on_user_delete,
+            _on_user_delete,
             sender=get_user_model(),
             dispatch_uid="denoise_relay.on_user_delete",
         )
+
+
+def _on_user_delete(**signal: Any) -> None:
+    # Loaded when it is needed: what deletes jobs knows most of the package.
+    from denoise_relay.jobs import deletion
+
+    deletion.on_user_delete(**signal)

@@ -15,7 +15,6 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from denoise_relay import backends, conf
-from denoise_relay.backends.base import Backend
 from denoise_relay.models import Job
 from denoise_relay.pubsub.checks import TAG
 from denoise_relay.runtime.versions import version
@@ -47,8 +46,7 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
             )
         )
     try:
-        backend = backends.backend_class(relay)
-        found += [*backend.check(relay), *_preset_problems(backend, relay)]
+        found += [*backends.check(relay), *_preset_problems(relay)]
     except ImproperlyConfigured as error:
         found.append(Error(str(error), id="denoise_relay.E003"))
     return found
@@ -139,8 +137,8 @@ def check_daphne(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     ]
 
 
-def _preset_problems(backend: type[Backend], relay: conf.RelaySettings) -> list[CheckMessage]:
-    names = [preset.name for preset in backend.presets(relay)]
+def _preset_problems(relay: conf.RelaySettings) -> list[CheckMessage]:
+    names = backends.preset_names(relay)
     if not relay.PRESET or relay.PRESET in names:
         return []
     known = f"It has {', '.join(names)}." if names else "It has none: leave PRESET empty."

@@ -47,7 +47,7 @@ class RelaySettings:
     PUBSUB: str = "channel_layer"
     #: Messages to other processes for one commit: one for each job; a commit of more jobs is one
     #: to all.
-    MESSAGES_PER_COMMIT: int = 4
+    MESSAGES_PER_COMMIT: int = 2
     #: `embedded`: jobs run in the ASGI server's process and loop; `external`: `denoise_worker`.
     WORKER: str = "embedded"
     #: Jobs that one process runs at a time; a backend may allow fewer.
@@ -124,6 +124,10 @@ class RelaySettings:
     MAX_WATCHES: int = 100
     #: Write frames to the viewers' sockets behind ASGI, where that is possible (Daphne).
     DIRECT_SENDS: bool = True
+    #: Run the worker process on uvloop, where that is installed.
+    UVLOOP: bool = True
+    #: Let Python's garbage collector pass over what is loaded when a server or worker has started.
+    TUNE_GC: bool = True
     #: Bearer token that opens `/metrics` from anywhere; without it, from this machine only.
     METRICS_TOKEN: str = field(default="", repr=False)
 

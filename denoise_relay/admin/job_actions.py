@@ -1,6 +1,7 @@
 """Retry and cancel in the admin, for one job or a selection.
 
-Both call `jobs.actions`, as the pages and the API do.
+Both call `jobs.actions`, as the pages and the API do. It is loaded when it is needed: a command
+that loads the admin, as most do, needs no engine.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as gettext_admin  # the text is Django's
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from denoise_relay.exceptions import NotEnded, RecordingDeleted, UploadRejected
-from denoise_relay.jobs import actions, fetching
 from denoise_relay.models import Job
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ else:
 
 #: Jobs of one action at most: each is a transaction of its own.
 ACTION_LIMIT = 200
+#: Heads the column of boxes; Django's script knows its id.
+TOGGLE = format_html('<input type="checkbox" id="{}">', "action-toggle")
 
 
 class JobActions(JobBase):
@@ -37,6 +43,16 @@ class JobActions(JobBase):
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Retry and cancel need the model permission `change`."""
         return request.user.has_perm("denoise_relay.change_job")
+
+    @admin.display(description=TOGGLE)
+    def action_checkbox(self, obj: Job) -> SafeString:
+        """Django's own box, without a template for each row: a fifth of the list's time."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            gettext_admin("Select this object for an action - {}").format(obj),
+        )
 
     @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["control"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
@@ -60,6 +76,8 @@ class JobActions(JobBase):
         return ()
 
     def _retry(self, request: HttpRequest, selected: Iterable[Job], preset: str = "") -> list[Job]:
+        from denoise_relay.jobs import actions
+
         retried = []
         refused = deleted = 0
         for job in selected:
@@ -93,6 +111,8 @@ class JobActions(JobBase):
         return retried
 
     def _cancel(self, request: HttpRequest, selected: Iterable[Job]) -> None:
+        from denoise_relay.jobs import actions
+
         canceled = ended = 0
         for job in selected:
             if actions.cancel(job):
@@ -138,10 +158,14 @@ class JobActions(JobBase):
 
     def whole_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Denoise the whole recording of an excerpt, and show that job."""
+        from denoise_relay.jobs import actions
+
         return self._successor(request, job_id, actions.denoise_whole, "The whole of it is {}.")
 
     def fetch_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Fetch the result that the backend may have, as a new job, and show that."""
+        from denoise_relay.jobs import fetching
+
         text = "Its result is fetched again as {}."
         return self._successor(request, job_id, fetching.fetch_again, text)
 

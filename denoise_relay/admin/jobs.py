@@ -27,7 +27,7 @@ from denoise_relay import presentation
 from denoise_relay.admin import statistics
 from denoise_relay.admin.filters import BackendFilter, PresetFilter, WarningFilter
 from denoise_relay.admin.job_actions import JobActions
-from denoise_relay.admin.large_tables import BoundedPaginator, JobsByDate, matching
+from denoise_relay.admin.large_tables import BoundedPaginator, JobList, JobsByDate, matching
 from denoise_relay.admin.make_comparison import CompareAction
 from denoise_relay.admin.parts import PartInline
 from denoise_relay.backends import presets
@@ -186,6 +186,9 @@ class JobAdmin(JobActions, CompareAction, JobBase):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         plain = super().get_queryset(request)
         return JobsByDate(model=plain.model, query=plain.query, using=plain.db)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobList
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         found = super().get_changelist_instance(request)

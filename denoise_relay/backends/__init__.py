@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -24,6 +25,23 @@ def backend_class(settings: RelaySettings) -> type[Backend]:
             "denoise_relay.backends.base.Backend"
         )
     return found
+
+
+def check(settings: RelaySettings) -> list[CheckMessage]:
+    """What the backend says of its settings; `ImproperlyConfigured` when there is none."""
+    if settings.BACKEND == "upstream":
+        # Without the backend itself, which brings the HTTP client.
+        from denoise_relay.backends.upstream.checks import check_upstream
+
+        return check_upstream(settings)
+    return list(backend_class(settings).check(settings))
+
+
+def preset_names(settings: RelaySettings) -> list[str]:
+    """The presets that the backend offers; `ImproperlyConfigured` when there is no backend."""
+    if settings.BACKEND == "upstream":
+        return []
+    return [preset.name for preset in backend_class(settings).presets(settings)]
 
 
 def load(settings: RelaySettings) -> Backend:

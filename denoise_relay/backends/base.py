@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from uuid import UUID
 
 from django.core.checks import CheckMessage
 from django.utils.functional import Promise
 
 from denoise_relay.conf import RelaySettings
-from denoise_relay.engine import Segment
+
+if TYPE_CHECKING:
+    from denoise_relay.engine import Segment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final, cast
 
 from django.core.checks import CheckMessage, Error
@@ -13,7 +14,6 @@ from denoise_relay import engine
 from denoise_relay.backends.base import Backend, Preset, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.exceptions import JobFailed
-from denoise_relay.runtime import metrics
 
 NEUTRAL = "This recording could not be processed."
 #: The engine's presets in words. The names are the engine's.
@@ -24,22 +24,32 @@ FAST: Final = Preset(
 
 
 class LocalBackend(Backend):
-    """Runs one engine for each job, no more at a time than cores. A restarted job begins
-    anew; what viewers see does not fall back."""
+    """Runs one engine for each job, no more at a time than cores, which a job that is alone has for
+    itself. A restarted job begins anew; what viewers see does not fall back."""
 
     name = "local"
     keeps_bad_results = False
 
     @property
     def capacity(self) -> int:
-        engines = self.settings.MAX_ENGINES or os.cpu_count() or 1
-        return min(engines, self.settings.MAX_ACTIVE_JOBS)
+        return min(self._engines, self.settings.MAX_ACTIVE_JOBS)
+
+    @property
+    def _engines(self) -> int:
+        return self.settings.MAX_ENGINES or os.cpu_count() or 1
+
+    @cached_property
+    def _cores(self) -> engine.Cores:
+        """What all engines of this process take together, never more than there are."""
+        return engine.Cores(min(self._engines, os.cpu_count() or 1))
 
     @classmethod
     def presets(cls, settings: RelaySettings) -> Sequence[Preset]:
         return (BEST, FAST) if engine.available("fast") else (BEST,)
 
     async def run(self, run: Run) -> Result:
+        from denoise_relay.runtime import metrics  # system checks do without prometheus-client
+
         job = run.assignment
         await run.accepted(str(job.job))
         target = job.workspace / f"denoised{engine.OUTPUT_SUFFIX}"
@@ -50,6 +60,7 @@ class LocalBackend(Backend):
                     target,
                     # The runner passes names from `presets` only.
                     preset=cast(engine.Preset, job.preset or BEST.name),
+                    cores=self._cores,
                     on_progress=run.report,
                     on_segment=run.preview if self.settings.PREVIEW else None,
                     timeout_seconds=self.settings.JOB_DEADLINE_SECONDS,

@@ -11,11 +11,8 @@ from denoise_relay import access
 from denoise_relay.access import Viewer
 from denoise_relay.comparison.variants import Variant, offered, variant_of
 from denoise_relay.exceptions import RecordingDeleted
-from denoise_relay.jobs import actions
-from denoise_relay.jobs.options import Options
 from denoise_relay.lifecycle import Status
 from denoise_relay.models import Comparison, ComparisonItem, Job
-from denoise_relay.runtime.database import write_transaction
 
 #: Recordings of one comparison at most.
 RECORDING_LIMIT = 50
@@ -126,6 +123,9 @@ def _insert(
     pairs: Sequence[tuple[str, Job, Job]],
     variants: tuple[Variant, Variant],
 ) -> Comparison:
+    # Loaded here, for the admin's sake (`admin.job_actions`).
+    from denoise_relay.runtime.database import write_transaction
+
     first, second = variants
     # Short: each job was queued in a transaction of its own.
     with write_transaction() as alias:
@@ -151,6 +151,9 @@ def _can_have(viewer: Viewer, recording: Recording, variant: Variant) -> bool:
 
 
 def _run_or_queue(recording: Recording, variant: Variant) -> Job | None:
+    from denoise_relay.jobs import actions
+    from denoise_relay.jobs.options import Options
+
     try:
         run = recording.run(variant)
         return run or actions.retry(recording.selected, variant.preset, changed=Options())

@@ -8,17 +8,9 @@ with limits, so that a hostile file or a crash in a codec ends one job and not t
 
 from __future__ import annotations
 
-from typing import Final
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
-from denoise_relay.engine.commands import (
-    ANALYSIS_FILES,
-    analyse,
-    denoise,
-    excerpt,
-    probe,
-    verify,
-)
-from denoise_relay.engine.converting import COPIED_AS, convert
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable, MediaRejected
 from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
@@ -33,8 +25,30 @@ from denoise_relay.engine.protocol import (
     SideStatistics,
     Verification,
 )
-from denoise_relay.engine.rendering import RENDER_FORMATS, VIDEO_FORMATS, render
-from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
+
+if TYPE_CHECKING:
+    from denoise_relay.engine.commands import (
+        ANALYSIS_FILES,
+        analyse,
+        denoise,
+        excerpt,
+        probe,
+        verify,
+    )
+    from denoise_relay.engine.converting import COPIED_AS, convert
+    from denoise_relay.engine.cores import Cores
+    from denoise_relay.engine.rendering import RENDER_FORMATS, VIDEO_FORMATS, render
+    from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
+
+#: What the parent needs, by module. Loaded when it is asked for: a child, which loads this package
+#: on its way, would otherwise spend half of its start on asyncio, which it does not use.
+_PARENTS: Final = {
+    "commands": ("ANALYSIS_FILES", "analyse", "denoise", "excerpt", "probe", "verify"),
+    "converting": ("COPIED_AS", "convert"),
+    "cores": ("Cores",),
+    "rendering": ("RENDER_FORMATS", "VIDEO_FORMATS", "render"),
+    "splitting": ("cut_part", "join_parts", "plan_parts"),
+}
 
 #: The ending of every result's file name.
 OUTPUT_SUFFIX: Final = ".flac"
@@ -49,6 +63,7 @@ __all__ = [
     "VIDEO_FORMATS",
     "Analysis",
     "Conversion",
+    "Cores",
     "EngineCrashed",
     "EngineUnavailable",
     "Excerpt",
@@ -72,3 +87,12 @@ __all__ = [
     "render",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PARENTS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

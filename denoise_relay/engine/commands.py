@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from denoise_relay.engine import process
+from denoise_relay.engine.cores import Cores
 from denoise_relay.engine.errors import EngineCrashed, MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.process import TimedOut
@@ -80,13 +81,16 @@ async def denoise(
     target: str | os.PathLike[str],
     *,
     preset: Preset = "best",
+    cores: Cores | None = None,
     on_progress: Callable[[float, str], None],
     on_segment: Callable[[Segment], None] | None = None,
     timeout_seconds: float = 3600.0,
 ) -> Probe:
     """Denoise `source` into the FLAC file `target`, which appears whole or not at all.
 
-    `preset` chooses the model (`engine.presets`).
+    `preset` chooses the model (`engine.presets`). `cores` are shared with the other engines that
+    run with them; without it the work takes one. On more than one the result may differ from that
+    of one by about -30 dB of its level (docs/engines.md).
     `on_progress(pct, message)` is called in this event loop, with `pct` rising from 0 to 100, and
     `on_segment` with each `SEGMENT_SECONDS` of the clean recording as soon as they are there;
     without it nothing of that is computed. An exception from either ends the work. May be
@@ -100,13 +104,17 @@ async def denoise(
         whole_or_absent(absolute(target)) as unfinished,
         segments_beside(unfinished, on_segment) as (segments, options),
         no_result_in_time(timeout_seconds),
+        cores.share() if cores else contextlib.nullcontext() as share,
     ):
+        if share is not None:
+            options = ["--cores", str(share.cores), *options]
         return await process.run(
             ["denoise", "--preset", preset, *options, "--", str(before), str(unfinished)],
             returns=Probe,
             reads=[before],
             on_progress=on_progress,
             segments=segments,
+            share=share,
             timeout_seconds=timeout_seconds,
             preset=preset,
         )

@@ -8,11 +8,12 @@ import math
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from denoise_relay.engine import protocol
+from denoise_relay.engine.cores import CoreShare
 from denoise_relay.engine.errors import EngineCrashed, EngineUnavailable
 from denoise_relay.engine.presets import Preset, missing_package
 from denoise_relay.engine.segments import Segments
@@ -28,9 +29,10 @@ _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "RAYON_NUM_THREADS": "1",
-    # Each further arena reserves address space, of which the child has little.
-    "MALLOC_ARENA_MAX": "1",
 }
+#: Each arena of the allocator reserves address space, of which the child has little. With one, the
+#: threads of a child wait for each other some hundred times a second.
+_MOST_ARENAS: Final = 4
 _REAP_SECONDS: Final = 5.0
 _STDERR_TAIL_BYTES: Final = 4096
 #: Keeps clean-up alive when its owner was cancelled a second time.
@@ -50,11 +52,13 @@ async def run(
     timeout_seconds: float,
     preset: Preset = "best",
     segments: Segments | None = None,
+    share: CoreShare | None = None,
 ) -> _Record:
     """Run one command of the child and return its record (`protocol`).
 
     `reads` are files that must exist, `preset` is the model whose packages must be installed,
-    `segments` takes what the child says in segments. May be cancelled: the child is killed. Raises
+    `segments` takes what the child says in segments, `share` is how many cores the child may use,
+    of which it is told; one without it. May be cancelled: the child is killed. Raises
     `TimedOut`, `MediaRejected`, `EngineUnavailable`, `EngineCrashed`, or `OSError` if a file is not
     there.
     """
@@ -65,7 +69,7 @@ async def run(
         os.stat(path)  # a file that is gone is the caller's mistake, and not a crash
     try:
         async with asyncio.timeout(timeout_seconds) as clock:
-            async with _child(command, timeout_seconds) as (process, stderr):
+            async with _child(command, timeout_seconds, share) as (process, stderr):
                 outcome = await _listen(process, returns, on_progress, segments)
                 if outcome is None:
                     await process.wait()
@@ -114,7 +118,7 @@ async def _listen(
 
 @contextlib.asynccontextmanager
 async def _child(
-    command: list[str], timeout_seconds: float
+    command: list[str], timeout_seconds: float, share: CoreShare | None
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.Task[bytes]]]:
     """A running child and its error output; dead and reaped when the block is left."""
     process = await asyncio.create_subprocess_exec(
@@ -123,29 +127,57 @@ async def _child(
         "--parent",
         str(os.getpid()),
         "--cpu-seconds",
-        str(math.ceil(timeout_seconds) + 1),
+        str(math.ceil(timeout_seconds * (share.cores if share else 1)) + 1),
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if share else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=protocol.MAX_LINE_BYTES,
-        env=_environment(),
+        env=_environment(share.cores if share else 1),
         start_new_session=True,
     )
     stderr_stream = cast(asyncio.StreamReader, process.stderr)
     stderr = asyncio.create_task(_tail(stderr_stream), name="engine-stderr")
     try:
-        yield process, stderr
+        with _told(process, share):
+            yield process, stderr
     finally:
         _kill(process)
         await _reap(process, stderr)
 
 
-def _environment() -> dict[str, str]:
+@contextlib.contextmanager
+def _told(process: asyncio.subprocess.Process, share: CoreShare | None) -> Iterator[None]:
+    """While the block runs, the child is told of each change of its share, a number a line."""
+    stdin = process.stdin
+    if share is None or stdin is None:
+        yield
+        return
+
+    def tell(cores: int) -> None:
+        # A child that does not read is told no more, so that nothing piles up here.
+        transport = stdin.transport
+        if not transport.is_closing() and not transport.get_write_buffer_size():
+            stdin.write(b"%d\n" % cores)
+
+    try:
+        with share.follow(tell):
+            yield
+    finally:
+        stdin.close()
+
+
+def _environment(cores: int) -> dict[str, str]:
     """What the child needs to find its packages, and nothing of ours."""
     search_path = [os.path.abspath(entry) for entry in sys.path]
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**kept, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(dict.fromkeys(search_path))}
+    arenas = 1 if cores == 1 else min(cores + 1, _MOST_ARENAS)
+    return {
+        **kept,
+        **_ENVIRONMENT,
+        "MALLOC_ARENA_MAX": str(arenas),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(search_path)),
+    }
 
 
 async def _tail(stream: asyncio.StreamReader) -> bytes:

@@ -16,7 +16,7 @@ from uuid import UUID
 from denoise_relay import events, lifecycle
 from denoise_relay.events import Fact, Stage
 from denoise_relay.exceptions import IllegalTransition
-from denoise_relay.journal import rows
+from denoise_relay.journal import alone, rows
 from denoise_relay.journal.rows import Row
 from denoise_relay.lifecycle import TERMINAL, Status
 from denoise_relay.pubsub import postgres
@@ -57,6 +57,9 @@ def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
     """
     if not entries:
         return []
+    if len(entries) == 1 and (fact := _progress(entries[0])) and alone.usable():
+        event = alone.append_progress(entries[0].job, entries[0].epoch, fact)
+        return [Outcome(written=True, event=event) if event else FENCED]
     with write_transaction() as alias:
         found, at = rows.lock(alias, {entry.job for entry in entries})
         outcomes = [_append(found.get(entry.job), entry, at) for entry in entries]
@@ -64,6 +67,12 @@ def append_entries(entries: Sequence[Entry]) -> list[Outcome]:
         rows.write(alias, found.values(), added, at)
         postgres.notify_events(alias, added)
     return outcomes
+
+
+def _progress(entry: Entry) -> Fact | None:
+    """The entry's fact, if there is no more to it than progress."""
+    fact = entry.fact
+    return fact if fact and fact.stage is Stage.PROCESSING and not entry.changes else None
 
 
 def _append(row: Row | None, entry: Entry, at: datetime) -> Outcome:

@@ -45,6 +45,12 @@ def after(job: UUID, seq: int, limit: int = PAGE) -> list[events.Event]:
     return [as_event(row) for row in rows]
 
 
+def newest(job: UUID, limit: int) -> list[events.Event]:
+    """The newest `limit` events of a job, in order; none when there is no such job."""
+    rows = _events().filter(job=job).order_by("-seq")[:limit]
+    return [as_event(row) for row in rows][::-1]
+
+
 def positions(jobs: Sequence[UUID]) -> dict[UUID, tuple[int, bool]]:
     """The newest seq of each job and whether it has ended, in one query; pass at most a few
     hundred jobs."""

@@ -20,6 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from denoise_relay import events, models
+from denoise_relay.frames import to_json
 
 _JOBS: Final = models.Job._meta.db_table
 _EVENTS: Final = models.Event._meta.db_table
@@ -43,16 +44,17 @@ _INSERT: Final = (
     f"INSERT INTO {_EVENTS} ({_REPORTED}, at)"  # noqa: S608
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 )
-#: Both for many at once, from arrays.
-_ARRAYS: Final = "unnest(%s::uuid[], %s::int[], %s::text[], %s::float8[], %s::text[], %s::text[]"
-_UPDATE_MANY: Final = (
-    f"UPDATE {_JOBS} SET seq = new.seq, stage = new.stage, pct = new.pct,"  # noqa: S608
-    f" message = new.message, warning = new.warning FROM {_ARRAYS})"
-    f" AS new (id, {_MIRRORED}) WHERE {_JOBS}.id = new.id"
-)
-_INSERT_MANY: Final = (
-    f"INSERT INTO {_EVENTS} ({_REPORTED}, at)"  # noqa: S608
-    f" SELECT new.*, %s FROM {_ARRAYS}, %s::text[]) AS new"
+# Both for many at once, in one round trip. From JSON, because the driver takes ten times as long to
+# write arrays. MATERIALIZED, or it would be read twice.
+_WRITE_MANY: Final = (
+    "WITH new AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS new ("  # noqa: S608
+    "job uuid, seq int, stage text, pct float8, message text, warning text, url text,"
+    " mirrored bool)),"
+    f" updated AS (UPDATE {_JOBS} SET seq = new.seq, stage = new.stage, pct = new.pct,"
+    " message = new.message, warning = new.warning"
+    f" FROM new WHERE {_JOBS}.id = new.job AND new.mirrored)"
+    f" INSERT INTO {_EVENTS} ({_REPORTED}, at)"
+    f" SELECT job, {_MIRRORED}, url, %s FROM new"
 )
 
 
@@ -80,17 +82,21 @@ def lock(alias: str, jobs: Collection[UUID]) -> tuple[dict[UUID, Row], datetime]
     connection = connections[alias]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_LOCK, [list(jobs)])
+            cursor.execute(_LOCK, ["{" + ",".join(map(str, jobs)) + "}"])
             found = cursor.fetchall()
             seconds = max((row[5] for row in found), default=0.0)
-            zone = UTC if settings.USE_TZ else None
-            at = datetime.fromtimestamp(seconds, zone)
-            return {row[0]: Row(*row[:5]) for row in found}, at
+            return {row[0]: Row(*row[:5]) for row in found}, as_time(seconds)
         # The transaction has locked the whole database (`write_transaction`).
         known = {_key(connection, job): job for job in jobs}
         cursor.execute(f"{_READ}({', '.join(['%s'] * len(known))})", list(known))
         rows = {known[pk]: Row(known[pk], *rest) for pk, *rest in cursor.fetchall()}
     return rows, timezone.now()
+
+
+def as_time(seconds: float) -> datetime:
+    """The time of PostgreSQL's clock, as `timezone.now` would say it. (Its driver takes longer to
+    make a `datetime` of each row than a group takes for the row.)"""
+    return datetime.fromtimestamp(seconds, UTC if settings.USE_TZ else None)
 
 
 def write(alias: str, rows: Collection[Row], added: Sequence[events.Event], at: datetime) -> None:
@@ -103,9 +109,7 @@ def write(alias: str, rows: Collection[Row], added: Sequence[events.Event], at: 
         if changed:
             _write_changes(connection, cursor, changed)
         if connection.vendor == "postgresql" and len(added) > 1:
-            if mirrored:
-                cursor.execute(_UPDATE_MANY, _columns(mirrored)[:-1])
-            cursor.execute(_INSERT_MANY, [when, *_columns(added)])
+            cursor.execute(_WRITE_MANY, [_as_json(added, mirrored), when])
             return
         keys = {event.job: _key(connection, event.job) for event in added}
         _execute(cursor, _UPDATE, [(*_values(event), keys[event.job]) for event in mirrored])
@@ -127,16 +131,23 @@ def _values(event: events.Event) -> tuple[int, str, float, str, str]:
     return event.seq, event.stage.value, event.pct, event.message, event.warning
 
 
-def _columns(added: Sequence[events.Event]) -> list[list[Any]]:
-    return [
-        [event.job for event in added],
-        [event.seq for event in added],
-        [event.stage.value for event in added],
-        [event.pct for event in added],
-        [event.message for event in added],
-        [event.warning for event in added],
-        [event.url for event in added],
-    ]
+def _as_json(added: Sequence[events.Event], mirrored: Collection[events.Event]) -> str:
+    newest = {id(event) for event in mirrored}
+    return to_json(
+        [
+            {
+                "job": event.job,
+                "seq": event.seq,
+                "stage": event.stage,
+                "pct": event.pct,
+                "message": event.message,
+                "warning": event.warning,
+                "url": event.url,
+                "mirrored": id(event) in newest,
+            }
+            for event in added
+        ]
+    )
 
 
 def _write_changes(

@@ -112,10 +112,10 @@ class JournalWriter:
                 continue
             try:
                 outcomes = await self._commit(group)
-                metrics.COMMIT_GROUP.observe(len(group))
                 # Commit, then publish (invariant 1). Groups one after the other, so that a job's
                 # numbers rise for receivers.
                 await self._publish_events([outcome.event for outcome in outcomes if outcome.event])
+                metrics.COMMIT_GROUP.observe(len(group))
                 for (entry, future), outcome in zip(group, outcomes, strict=True):
                     if outcome.event is not None:
                         metrics.published(outcome.event.stage, entry.reported_at)
@@ -139,8 +139,11 @@ class JournalWriter:
         if not held_back:
             self._idle.set()
         self._changed.clear()
+        if not held_back:
+            await self._changed.wait()
+            return
         with contextlib.suppress(TimeoutError):  # a rate-limited entry is due
-            async with asyncio.timeout_at(min(held_back, default=None)):
+            async with asyncio.timeout_at(min(held_back)):
                 await self._changed.wait()
 
     def _next_group(self) -> list[QueuedEntry]:
@@ -190,8 +193,11 @@ class JournalWriter:
 
 def _log_published(event: events.Event) -> None:
     """Log each job's end at INFO, and every other event at DEBUG."""
+    level = logging.INFO if event.stage.terminal else logging.DEBUG
+    if not logs.logger.isEnabledFor(level):  # what is said of each event is not even made
+        return
     logs.logger.log(
-        logging.INFO if event.stage.terminal else logging.DEBUG,
+        level,
         "Job %s: %s",
         event.job,
         event.stage,

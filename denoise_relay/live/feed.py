@@ -22,12 +22,14 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.frames import Frame
 from denoise_relay.journal import read
 from denoise_relay.live.gone import gone_frame
+from denoise_relay.live.tails import Tails
 from denoise_relay.live.watched import Receiver, WatchedJob
 from denoise_relay.pubsub import messages, postgres, publisher
 from denoise_relay.pubsub.publisher import frame_of
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks
+from denoise_relay.runtime.stepping import stepper
 
 #: Jobs in one query of a position check.
 CHECKED_AT_A_TIME = 500
@@ -48,6 +50,7 @@ class Feed:
         #: Set when messages of the layer may have been lost.
         self._gap = asyncio.Event()
         self._tasks = SupervisedTasks()
+        self._tails = Tails()
         self._subscription = subscription(
             "denoise-feed", postgres.EVENTS, self._on_message, self._gap.set
         )
@@ -73,6 +76,7 @@ class Feed:
             self._detach()
         await self._subscription.stop()
         await self._tasks.stop()
+        self._tails.stop()
         self._jobs.clear()
         self._detach = None
 
@@ -111,20 +115,23 @@ class Feed:
         Ends when every frame that was delivered until then has been read. Raises Django's
         database errors.
         """
-        newest = await database.read(read.latest, job)
+        tail = await self._tails.of(job, self._jobs.get(job), after)
+        newest = tail.newest.event if tail else await database.read(read.latest, job)
         if newest is None:
             after = 0
         elif after is None or after > newest.seq or (after == newest.seq and newest.stage.terminal):
-            yield frame_of(newest, rewound=after is not None and after > newest.seq)
+            rewound = after is not None and after > newest.seq
+            yield tail.newest if tail else frame_of(newest, rewound=rewound)
             after = newest.seq
         while True:
-            while events := await database.read(read.after, job, after):
-                for number, event in enumerate(events, 1):
-                    yield frame_of(event)
+            while new := await self._tails.after(tail, job, after):
+                for number, found in enumerate(new, 1):
+                    yield found if isinstance(found, Frame) else frame_of(found)
                     if number % YIELD_EVERY == 0:
                         # A long journal and many readers must not block the loop.
                         await asyncio.sleep(0)
-                after = events[-1].seq
+                after = new[-1].seq
+            tail = None
             watched = self._jobs.get(job)
             if watched is None:
                 return
@@ -140,7 +147,11 @@ class Feed:
     def deliver(self, frame: Frame) -> None:
         """Take a published frame, from this process or another; it may come more than once."""
         watched = self._jobs.get(frame.job)
-        if watched is not None and not watched.deliver(frame):
+        if watched is None:
+            return
+        with stepper():
+            delivered = watched.deliver(frame)
+        if not delivered:
             self._mark_stale(frame.job)
 
     # Repair of losses

@@ -16,7 +16,7 @@ from denoise_relay.frames import Frame
 from denoise_relay.live.shutdown import CloseCode
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.runtime import logs, metrics
-from denoise_relay.runtime.stepping import Stepper, stepper
+from denoise_relay.runtime.stepping import stepper
 
 #: The key of an ASGI scope under which a server that has a direct way puts a function: it returns
 #: the `DirectSend` of the accepted socket, or None.
@@ -47,13 +47,14 @@ class Socket(Protocol):
 class Sender:
     """One per socket, from the end of its first replay on."""
 
-    __slots__ = ("_direct", "_sending", "_socket", "_stepper", "_task")
+    __slots__ = ("_direct", "_run_now", "_send", "_sending", "_socket", "_task")
 
     def __init__(self, socket: Socket, direct: DirectSend | None) -> None:
         """Start. `direct` is the faster way for progress, if the server has one."""
         self._socket = socket
         self._direct = direct
-        self._stepper: Stepper = stepper()
+        self._send = socket.base_send
+        self._run_now = stepper().run
         self._sending = False
         #: What goes on with a `send` that has to wait.
         self._task: asyncio.Task[None] | None = None
@@ -75,29 +76,37 @@ class Sender:
             await asyncio.wait({self._task})
 
     def _send_now(self, frame: Frame) -> None:
-        """Send progress for which nobody else waits."""
+        """Send progress for which nobody else waits. Called for each frame and viewer."""
         if self._direct is not None and self._direct(frame.wire):
             return
-        self._run(self._socket.base_send({"type": "websocket.send", "text": frame.text}))
+        work = self._send({"type": "websocket.send", "text": frame.text})
+        try:
+            task = self._run_now(work, TASK_NAME)
+        except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
+            self._run(self._break(error))
+        else:
+            if task is not None:
+                self._wait_for(task)
 
     def _wake(self) -> None:
         if not self._sending:
             self._run(self._send_waiting())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what may send several messages. `work` raises nothing."""
         self._sending = True
-        mailbox = self._socket.watcher.mailbox
-        mailbox.send_now = None
-        try:
-            self._task = self._stepper.run(work, TASK_NAME)
-        except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
-            self._sending = False
-            self._run(self._break(error))
+        self._socket.watcher.mailbox.send_now = None
+        task = self._run_now(work, TASK_NAME)
+        if task is None:
+            self._be_ready()
         else:
-            if self._task is None:
-                self._be_ready()
-            else:
-                self._task.add_done_callback(self._ended)
+            self._wait_for(task)
+
+    def _wait_for(self, task: asyncio.Task[None]) -> None:
+        self._sending = True
+        self._socket.watcher.mailbox.send_now = None
+        self._task = task
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
@@ -122,10 +131,13 @@ class Sender:
 
     async def _send_waiting(self) -> None:
         watcher = self._socket.watcher
-        while watcher.mailbox.woken:
-            for frame in watcher.take_now():
-                await self._socket.send_frame(frame)
-            await self._socket.tell_lost()
+        try:
+            while watcher.mailbox.woken:
+                for frame in watcher.take_now():
+                    await self._socket.send_frame(frame)
+                await self._socket.tell_lost()
+        except Exception as error:  # noqa: BLE001 - each server raises exceptions of its own
+            await self._break(error)
 
     async def _break(self, error: BaseException) -> None:
         """Most likely the client left between two frames, and its disconnect message is on its

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from denoise_relay.frames import Frame
+
+if TYPE_CHECKING:
+    from denoise_relay.live.tails import Tail
 
 
 class Receiver(Protocol):
@@ -24,6 +27,8 @@ class WatchedJob:
     seq: int | None = None
     #: Whether it was the terminal frame, and all mailboxes have it.
     ended: bool = False
+    #: The newest events for viewers who return at once (`live.tails`).
+    tail: Tail | None = None
 
     def add(self, mailbox: Receiver) -> None:
         """Put coming frames into this mailbox, too.
@@ -61,6 +66,8 @@ class WatchedJob:
 
     def _put(self, frame: Frame) -> None:
         self.seq, self.ended = frame.seq, frame.terminal
+        if self.tail is not None and not self.tail.add(frame):
+            self.tail = None
         # A copy: a viewer who has got the terminal frame leaves the set at once.
         for mailbox in tuple(self.mailboxes):
             mailbox.put(frame)

@@ -11,7 +11,6 @@ from django.db import connections, router
 
 from denoise_relay.conf import relay_settings
 from denoise_relay.models import Job
-from denoise_relay.pubsub import publisher
 from denoise_relay.runtime import server_processes
 from denoise_relay.runtime.versions import version
 
@@ -45,7 +44,11 @@ def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     A warning and no error: the journal carries everything, only seconds later.
     """
     external = relay_settings().WORKER == "external"
-    if publisher.reaches_others() or not (external or server_processes.several()):
+    if not (external or server_processes.several()):
+        return []
+    from denoise_relay.pubsub import publisher  # brings the journal's threads and the metrics
+
+    if publisher.reaches_others():
         return []
     what = "WORKER is external" if external else "several server processes embed a worker each"
     instead = "WORKER = 'embedded'" if external else "one process"
@@ -63,11 +66,11 @@ def check_layer(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
 def check_redis_client(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     """E007: the client gives up before the layer's own read is over (redis-py 4091)."""
     backend, hosts = _layer()
+    if backend != CORE_LAYER:
+        return []
     # From version 8 on the default is 5 s. `None` is no limit, and so patient enough.
     unset = BLOCKING_READ_SECONDS if version("redis") >= (8,) else None
     timeouts = [host.get("socket_timeout", unset) for host in hosts]
-    if backend != CORE_LAYER:
-        return []
     if all(timeout is None or timeout > BLOCKING_READ_SECONDS for timeout in timeouts):
         return []
     return [

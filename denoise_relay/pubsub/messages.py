@@ -22,6 +22,8 @@ from denoise_relay.frames import Frame, job_of, parse_frame
 
 #: The group of all processes that have viewers.
 ALL_JOBS: Final = "denoise.frames"
+#: The group of all supervisors.
+WORK_GROUP: Final = "denoise.work"
 #: Of the frames in one message, together. A layer's server holds messages for slow receivers.
 MESSAGE_BYTES: Final = 65_536
 #: Names the sender, so that a process drops what comes back to it. A fork has another pid.
@@ -29,6 +31,8 @@ _TOKEN: Final = secrets.token_hex(8)
 
 #: A group, and what is sent to it.
 Message = tuple[str, dict[str, str]]
+#: Wakes all supervisors.
+WORK: Final[Message] = (WORK_GROUP, {"type": "denoise.work"})
 
 
 def job_group(job: UUID) -> str:

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
@@ -25,12 +26,11 @@ from denoise_relay.events import Event
 from denoise_relay.frames import Frame, make_frame
 from denoise_relay.models import Job
 from denoise_relay.pubsub import postgres
-from denoise_relay.pubsub.messages import Message, messages_of
+from denoise_relay.pubsub.messages import Message
+from denoise_relay.pubsub.outbox import Outbox
 from denoise_relay.runtime import database, logs, metrics
 
-#: The channel-layer group of all supervisors.
-WORK_GROUP = "denoise.work"
-#: For all messages of one call: a frozen Redis must not block the journal writer.
+#: For the messages that are sent together.
 SEND_TIMEOUT_SECONDS = 2.0
 #: How long nothing is sent after the layer froze; position checks repair what is lost.
 PAUSE_SECONDS = 5.0
@@ -86,14 +86,21 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *ar
 
 
 async def publish(events: Sequence[Event]) -> None:
-    """Publish the events of one commit, in order. Never raises for a failing layer."""
-    feeds = list(_feeds.items())
-    if not feeds and shared_layer() is None:
+    """Publish the events of one commit, in order. Neither waits for the layer (`sent` does) nor
+    raises when it fails."""
+    feeds, shared = list(_feeds.items()), shared_layer() is not None
+    if not events or not (feeds or shared):
         return  # nobody here could receive them, and others are told by PostgreSQL or by nobody
     frames = [frame_of(event) for event in events]
     for deliver, loop in feeds:
         _call_on(loop, deliver, frames)
-    await _send(messages_of(frames, relay_settings().MESSAGES_PER_COMMIT))
+    if shared:
+        _outbox().put(frames)
+
+
+async def sent() -> None:
+    """Return when the layer has taken, or refused, what was published on this loop before."""
+    await _outbox().sent()
 
 
 async def wake() -> None:
@@ -102,12 +109,18 @@ async def wake() -> None:
     if postgres.enabled():
         with contextlib.suppress(DatabaseFailure):
             await database.call(postgres.notify_work, router.db_for_write(Job))
-    await _send([(WORK_GROUP, {"type": "denoise.work"})])
+    await _wake_elsewhere()
 
 
 def _wake_here() -> None:
     for listener, loop in list(_supervisors.items()):
         _call_on(loop, listener)
+
+
+async def _wake_elsewhere() -> None:
+    if shared_layer() is not None:
+        _outbox().put_work()
+        await sent()  # this may be the last that the loop does
 
 
 def publish_soon(events: Sequence[Event]) -> None:
@@ -117,7 +130,7 @@ def publish_soon(events: Sequence[Event]) -> None:
     async def both() -> None:
         await publish(events)
         _wake_here()
-        await _send([(WORK_GROUP, {"type": "denoise.work"})])
+        await _wake_elsewhere()
 
     async_to_sync(both)()
 
@@ -138,6 +151,19 @@ def shared_layer() -> BaseChannelLayer | None:
         return None
     layer = get_channel_layer()
     return None if layer is None or isinstance(layer, InMemoryChannelLayer) else layer
+
+
+_outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
+
+
+def _outbox() -> Outbox:
+    """The running loop's."""
+    loop = asyncio.get_running_loop()
+    found = _outboxes.get(loop)
+    if found is None:
+        found = Outbox(_send, lambda: relay_settings().MESSAGES_PER_COMMIT)
+        _outboxes[loop] = found
+    return found
 
 
 #: `time.monotonic` until which nothing is sent to the layer.

@@ -52,6 +52,9 @@ class Subscription:
         self._channel = ""
         #: In the order of joining, which is that of joining again.
         self._groups: dict[str, None] = {}
+        #: Groups that were joined or left, and the layer does not know.
+        self._changed: dict[str, None] = {}
+        self._applying = False
         self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
@@ -69,6 +72,7 @@ class Subscription:
         # A layer forgets a channel whose receive is cancelled.
         self._channel = ""
         self._groups.clear()
+        self._changed.clear()
 
     def join(self, group: str) -> None:
         """Receive a group's messages soon; returns before the layer has answered. May be
@@ -98,7 +102,22 @@ class Subscription:
 
     def _apply_soon(self, group: str) -> None:
         if self._channel:  # else `_listen` joins all groups once it has its channel
-            self._spawn(self._apply(group), f"{self._name}-group")
+            self._changed[group] = None
+            if not self._applying:
+                self._applying = True
+                self._spawn(self._apply_changed(), f"{self._name}-group")
+
+    async def _apply_changed(self) -> None:
+        """One after the other: a thousand viewers who come at once would wait for each other at
+        the layer's lock, and most of their joins time out."""
+        try:
+            while self._changed:
+                group = next(iter(self._changed))
+                del self._changed[group]
+                if not await self._apply(group):
+                    self._changed.clear()  # what is not joined, `rejoin` tries again
+        finally:
+            self._applying = False
 
     async def _apply(self, group: str) -> bool:
         """Join or leave, as is wanted now: calls of `join` and `leave` may have overtaken this.

@@ -11,10 +11,11 @@ because a restarted server leaves it dead.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -32,6 +33,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from denoise_relay.models import Job
 from denoise_relay.runtime import idle_transactions, logs, metrics
 from denoise_relay.runtime.backoff import Backoff
+from denoise_relay.runtime.call_threads import CallThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class Threads:
     def __init__(self, name: str, count: int, *, ours: bool = True) -> None:
         self._name, self._count, self._ours = name, count, ours
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads: CallThreads | None = None
         #: Connections of the threads: a thread that ends does not close its own.
         self._connections: list[BaseDatabaseWrapper] = []
 
@@ -60,10 +62,8 @@ class Threads:
         Cancelling the await does not stop the thread: a write may still happen. Writes are
         fenced (`journal.leases`), so a late one does no harm. Raises what the function raises.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor(), lambda: _call_and_clean_up(function, *args, **kwargs)
-        )
+        made: T = await self._started().call(partial(_call_and_clean_up, function, *args, **kwargs))
+        return made
 
     async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`call` for code that only reads: once more, on a fresh connection, when the thread's
@@ -100,27 +100,23 @@ class Threads:
         """End the threads and their connections. Blocks until running calls have ended. May be
         repeated; a later call starts new threads."""
         with self._lock:
-            pool, self._pool = self._pool, None
+            threads, self._threads = self._threads, None
             opened, self._connections = self._connections, []
-        if pool is None:
+        if threads is None:
             return
-        pool.shutdown(wait=True)
+        threads.stop()
         for connection in opened:
             connection.inc_thread_sharing()  # its own thread has ended
             with suppress(Error):
                 connection.close()
 
-    def _executor(self) -> ThreadPoolExecutor:
+    def _started(self) -> CallThreads:
         with self._lock:
-            if self._pool is None:
+            if self._threads is None:
                 self._connections = []
-                self._pool = ThreadPoolExecutor(
-                    self._count,
-                    thread_name_prefix=f"denoise-db-{self._name}",
-                    initializer=_begin,
-                    initargs=(self._connections, self._ours),
-                )
-            return self._pool
+                begin = partial(_begin, self._connections, self._ours)
+                self._threads = CallThreads(self._name, self._count, begin)
+            return self._threads
 
 
 #: The journal writer's, which makes one call at a time.
@@ -153,6 +149,10 @@ def close() -> None:
     """End all threads and their connections, as `Threads.close`."""
     for threads in _ALL:
         threads.close()
+
+
+# A command that calls something here and ends: nothing may run while Python takes itself apart.
+atexit.register(close)
 
 
 async def release() -> None:

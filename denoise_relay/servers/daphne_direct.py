@@ -61,26 +61,30 @@ class _Connection:
         return True
 
 
-def with_direct_send(scope: MutableMapping[str, Any], send: Any) -> MutableMapping[str, Any]:
-    """The scope of a socket, with the direct way in it where there is one.
+def offer(scope: MutableMapping[str, Any], send: Any) -> None:
+    """Put the direct way into the scope of a socket, where there is one.
 
     `send` must be Daphne's own: a middleware around us, which wraps it, is to see all frames.
     """
     if not available() or not isinstance(send, partial) or len(send.args) != 1:
-        return scope
+        return
     (protocol,) = send.args
-    if not isinstance(protocol, sys.modules["daphne.ws_protocol"].WebSocketProtocol):
-        return scope
-    return {**scope, DIRECT_SEND: partial(_direct_send, protocol)}
+    if isinstance(protocol, sys.modules["daphne.ws_protocol"].WebSocketProtocol):
+        # No copy of the scope, which every socket would keep: it is this connection's own.
+        scope[DIRECT_SEND] = partial(_direct_send, protocol)
 
 
 def _direct_send(protocol: Any) -> DirectSend | None:
     """The direct way to a client whose handshake is complete."""
     from twisted.internet import tcp, unix
 
+    transport = protocol.transport
     # Not a subclass, and not TLS, which are other transports around this one.
-    plain = type(protocol.transport) in (tcp.Server, unix.Server) and not protocol.transport.TLS
-    if not plain or protocol._perMessageCompress is not None or protocol.autoFragmentSize:
+    plain = type(transport) in (tcp.Server, unix.Server) and not transport.TLS
+    # A client that has left meanwhile has no socket any more.
+    if not plain or not transport.connected:
+        return None
+    if protocol._perMessageCompress is not None or protocol.autoFragmentSize:
         return None
     return _Connection(protocol).send
 

@@ -16,7 +16,7 @@ from typing import Any
 from denoise_relay.live import shutdown
 from denoise_relay.live.feed import feed
 from denoise_relay.media.rendering import renderer
-from denoise_relay.runtime import background, database, logs
+from denoise_relay.runtime import background, database, logs, tuning
 from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker import embedded
 
@@ -32,6 +32,7 @@ async def start() -> None:
     shutdown.reopen()
     await embedded.start()
     feed()
+    tuning.tune()
 
 
 async def stop() -> None:

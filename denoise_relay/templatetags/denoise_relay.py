@@ -21,7 +21,6 @@ from denoise_relay.conf import relay_settings
 from denoise_relay.events import Stage
 from denoise_relay.formats import UNPLAYABLE
 from denoise_relay.jobs import form_tokens
-from denoise_relay.media import renditions
 from denoise_relay.models import Job
 
 #: After a job's end, what was measured may come as much later.
@@ -82,6 +81,8 @@ def denoise_job(
 def denoise_formats(job: Job) -> list[dict[str, str]]:
     """What a job's clean recording can be downloaded as (`_downloads.html`): `name`, `label` and
     `hint` of each format."""
+    from denoise_relay.media import renditions  # system checks load all template tags
+
     labels = {
         "flac": ("FLAC", _("Best quality")),
         "wav": ("WAV", _("Best quality, large, for every editor")),

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from denoise_relay.runtime import logs
@@ -35,12 +34,6 @@ def for_visitors(request: HttpRequest) -> HttpResponse:
     context = {"refresh_seconds": RETRY_AFTER_SECONDS if request.method == "GET" else None}
     page = render_to_string("denoise_relay/unavailable.html", context)
     return HttpResponse(page, status=503, headers=HEADERS)
-
-
-def guard(patterns: Sequence[URLPattern], answer: Answer = for_visitors) -> None:
-    """Wrap every view of a URLconf, so that `answer` responds while the database is away."""
-    for pattern in patterns:
-        pattern.callback = guarded(pattern.callback, answer)
 
 
 def guarded(view: Callable[..., Any], answer: Answer) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
@@ -186,7 +186,8 @@ async def _upload_page(
 
 
 def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> HttpResponse:
-    page = Paginator(lists.listed(viewer), PAGE_SIZE).get_page(request.GET.get("page"))
+    jobs = cast("Sequence[Job]", lists.listed(viewer))
+    page = Paginator(jobs, PAGE_SIZE).get_page(request.GET.get("page"))
     settings = relay_settings()
     size_limit = presentation.size(settings.MAX_UPLOAD_BYTES)
     context = {

@@ -23,7 +23,7 @@ from denoise_relay.jobs import queue_positions
 from denoise_relay.journal import leases
 from denoise_relay.journal.leases import Lease
 from denoise_relay.journal.writer import JournalWriter
-from denoise_relay.pubsub import postgres, publisher
+from denoise_relay.pubsub import messages, postgres, publisher
 from denoise_relay.pubsub.subscriber import subscription
 from denoise_relay.runtime import database, logs, metrics
 from denoise_relay.runtime.background import SupervisedTasks, spawn
@@ -89,7 +89,7 @@ class Supervisor:
     async def start(self) -> None:
         """Begin to claim jobs, on the running loop. Call it once."""
         self._detach = publisher.attach_supervisor(self._wake.set)
-        self._subscription.join(publisher.WORK_GROUP)
+        self._subscription.join(messages.WORK_GROUP)
         self._subscription.start()
         self._watchdog.renewed(asyncio.get_running_loop().time())
         self._side_tasks.start(WRITER, self._writer.run)

@@ -12,16 +12,21 @@ from django.test import AsyncClient
 from django.urls import reverse
 from pytest_django import Settings
 
+from denoise_relay.events import Fact
+from denoise_relay.journal.append import Entry, append_entries
 from denoise_relay.models import Job
 from denoise_relay.runtime import database
-from tests.db.factories import end
+from tests.db.checks import checked_events
+from tests.db.factories import end, make_job
 from tests.db.live.jobs import job_with
 from tests.db.live.sockets import job_path, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def kill_connections(threads: database.Threads, count: int) -> None:
+async def kill_connections(
+    threads: database.Threads, count: int, by: database.Threads = database.JOURNAL
+) -> None:
     """End the connection of each of the threads, as a restart of the server does."""
     together = threading.Barrier(count, timeout=10)
 
@@ -36,7 +41,7 @@ async def kill_connections(threads: database.Threads, count: int) -> None:
             cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", [pids])
 
     pids = await asyncio.gather(*(threads.call(own) for _ in range(count)))
-    await database.JOURNAL.call(kill, pids)
+    await by.call(kill, pids)
 
 
 async def test_a_read_that_meets_a_dead_connection_runs_once_more(
@@ -110,6 +115,18 @@ async def test_nobody_notices_that_postgres_was_restarted(settings: Settings) ->
         async with opened(job_path(job)) as client:
             assert (await client.frame())["stage"] == "done"
             assert await client.closed() == 1000
+
+
+@pytest.mark.postgres
+async def test_an_event_alone_is_written_once_after_a_restart() -> None:
+    """It is no transaction of ours, in which a repetition would be noticed otherwise."""
+    job = await database.call(make_job)
+    entry = Entry(job=job.pk, epoch=0, fact=Fact(pct=50))
+    await kill_connections(database.JOURNAL, 1, by=database.GENERAL)
+
+    (outcome,) = await database.JOURNAL.call_with_retry(append_entries, [entry])
+
+    assert (await database.call(checked_events, job.pk))[1:] == [outcome.event]
 
 
 async def _stream(path: str) -> tuple[int, bytes]:

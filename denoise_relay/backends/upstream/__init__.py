@@ -6,6 +6,18 @@ In: an assignment of the runner. Out: reports, and the result as a file or a URL
 
 from __future__ import annotations
 
-from denoise_relay.backends.upstream.backend import UpstreamBackend
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from denoise_relay.backends.upstream.backend import UpstreamBackend
 
 __all__ = ["UpstreamBackend"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the backend at first use: system checks, which need none of it, come without httpx."""
+    if name in __all__:
+        from denoise_relay.backends.upstream import backend
+
+        return backend.UpstreamBackend
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -147,7 +147,7 @@ class UpstreamClient:
 
     @contextlib.asynccontextmanager
     async def progress(self, upstream_id: str) -> AsyncIterator[httpx.Response]:
-        """Open the event stream of a job; it breaks after `UPSTREAM_SILENCE_SECONDS` of silence.
+        """Open the event stream of a job. Who reads it bounds its silence (`stream_clock`).
 
         Raises `Refused`, `NotSent`, `OutcomeUnknown`, and `ProtocolError` when what comes is no
         event stream.
@@ -162,8 +162,9 @@ class UpstreamClient:
             self._url(f"/denoise/{upstream_id}/progress"),
             timeouts=self._stream_timeouts,
             headers=headers,
+            stream=True,
         ) as response:
-            await _raise_for_status(response)
+            await _raise_for_status(response, min(CALL_SECONDS, self._silence))
             # The media type is case-insensitive, and a charset in it means nothing for SSE.
             media_type = response.headers.get("content-type", "").partition(";")[0].strip()
             if media_type.lower() != "text/event-stream":
@@ -194,13 +195,14 @@ def origin(url: httpx.URL) -> tuple[str, str, int]:
     return url.scheme, url.host.lower(), url.port or default
 
 
-async def _raise_for_status(response: httpx.Response) -> None:
+async def _raise_for_status(response: httpx.Response, seconds: float = CALL_SECONDS) -> None:
+    """Raise `Refused` for what is no success, with the reason if that comes in time."""
     if response.is_success:
         return
     message = ""
     # The reason is optional: a broken body must not hide the status.
     with contextlib.suppress(ProtocolError, httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(seconds):
             body = await read_body(response, ERROR_BODY_BYTES)
         message = decode_error(body)
     if response.is_redirect:

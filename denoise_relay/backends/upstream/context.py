@@ -27,6 +27,8 @@ class RetryPolicy:
     #: The bound of the first back-off, and the bound that none exceeds.
     backoff: float
     longest_backoff: float
+    #: A stream without a byte for so long is dead.
+    silence: float
     #: A stream without events for so long has stalled, whatever bytes arrive.
     stalled: float
     #: How long a job must be missing from the history before it counts as lost.
@@ -40,6 +42,7 @@ class RetryPolicy:
         return cls(
             backoff=min(0.5, silence / 4),
             longest_backoff=min(30.0, silence / 2),
+            silence=silence,
             stalled=silence * 5,
             absence=silence,
             grace=settings.SUBMISSION_GRACE_SECONDS,

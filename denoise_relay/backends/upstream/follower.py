@@ -23,6 +23,7 @@ from denoise_relay.backends.upstream.errors import (
 )
 from denoise_relay.backends.upstream.messages import Done, Failed, HistoryRecord, Processing, text
 from denoise_relay.backends.upstream.stream import Listener
+from denoise_relay.backends.upstream.stream_clock import StreamClock
 from denoise_relay.exceptions import ServiceFailed, ServiceForgot
 from denoise_relay.runtime import metrics
 
@@ -52,7 +53,7 @@ class Follower:
             on_processing=self._show,
             on_progress=self._progressed,
             skipped=skipped,
-            stalled_seconds=context.policy.stalled,
+            clock=StreamClock(silence=context.policy.silence, stalled=context.policy.stalled),
         )
 
     async def follow(self) -> Done:

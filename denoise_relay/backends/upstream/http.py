@@ -1,10 +1,11 @@
 """One HTTP request at a time: all of httpx that this app uses.
 
-Each request has a transport of its own over a shared TLS context. A pool shared by many
+Each request has a connection of its own over a shared TLS context. A pool shared by many
 streams is quadratic in their number when they end, and loses a slot without end when a request
 is cancelled between connect and first write (httpcore 1093); a transport of its own costs
-0.04 ms. Working below `httpx.AsyncClient` also means: no cookies, no netrc, no proxy from
-the environment, no redirects, and no log line with a signed URL.
+0.04 ms. Event streams have a transport that is made for them (`stream_transport`). Working below
+`httpx.AsyncClient` also means: no cookies, no netrc, no proxy from the environment, no redirects,
+and no log line with a signed URL.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 import httpx
 
 from denoise_relay.backends.upstream.errors import NotSent, OutcomeUnknown, ReadTimeout
+from denoise_relay.backends.upstream.stream_connection import READ_BYTES
+from denoise_relay.backends.upstream.stream_transport import StreamTransport
 from denoise_relay.exceptions import ProtocolError
 
 USER_AGENT = f"denoise-relay/{metadata.version('denoise-relay')}"
@@ -57,6 +60,8 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._abandoned: set[asyncio.Task[None]] = set()
+        # One for all streams, as this is used from one event loop.
+        self._buffer = memoryview(bytearray(READ_BYTES))
 
     @contextlib.asynccontextmanager
     async def open(
@@ -69,12 +74,14 @@ class HttpClient:
         content: AsyncIterator[bytes] | None = None,
         sni_hostname: str = "",
         abandon: Callable[[], None] = lambda: None,
+        stream: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request and hold its response, head read and body not.
 
         Raises `NotSent` when not one byte has left, `OutcomeUnknown` when it is unclear what the
         server got, both here and while the body is read. `abandon` is called when the
-        caller is cancelled while `content` may still be on its way.
+        caller is cancelled while `content` may still be on its way. Of a `stream` (a GET without
+        content) the caller bounds the silence itself: `timeouts.read` is not looked at.
         """
         extensions: dict[str, object] = {"timeout": timeouts.extension()}
         if sni_hostname:
@@ -86,9 +93,7 @@ class HttpClient:
             content=content,
             extensions=extensions,
         )
-        transport = httpx.AsyncHTTPTransport(
-            verify=_tls(), trust_env=False, limits=_LIMITS, socket_options=_keepalive()
-        )
+        transport = self._stream_transport() if stream else _transport()
         with _mapped():
             response = await self._head(transport, request, timeouts.head, abandon)
             try:
@@ -96,9 +101,12 @@ class HttpClient:
             finally:
                 await self._close(transport, response)
 
+    def _stream_transport(self) -> httpx.AsyncBaseTransport:
+        return StreamTransport(_tls(), _keepalive(), self._buffer)
+
     async def _head(
         self,
-        transport: httpx.AsyncHTTPTransport,
+        transport: httpx.AsyncBaseTransport,
         request: httpx.Request,
         limit: float,
         abandon: Callable[[], None],
@@ -117,7 +125,7 @@ class HttpClient:
             self._own(_close_abandoned(sending, transport), name)
             raise
 
-    async def _close(self, transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
+    async def _close(self, transport: httpx.AsyncBaseTransport, response: httpx.Response) -> None:
         # In a task of its own: a second cancel during the close would leave the socket open.
         closing = self._own(_close_response(transport, response), "denoise-relay (closing)")
         await asyncio.shield(closing)
@@ -152,7 +160,7 @@ def refuse_encoding(response: httpx.Response) -> None:
         raise ProtocolError("a compressed body, although identity was asked for")
 
 
-async def _close_response(transport: httpx.AsyncHTTPTransport, response: httpx.Response) -> None:
+async def _close_response(transport: httpx.AsyncBaseTransport, response: httpx.Response) -> None:
     # TLS sends a close and waits for the answer; a dead peer sends none.
     with contextlib.suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(GRACE_SECONDS):
@@ -161,7 +169,7 @@ async def _close_response(transport: httpx.AsyncHTTPTransport, response: httpx.R
 
 
 async def _close_abandoned(
-    sending: asyncio.Task[httpx.Response], transport: httpx.AsyncHTTPTransport
+    sending: asyncio.Task[httpx.Response], transport: httpx.AsyncBaseTransport
 ) -> None:
     """Wait until an abandoned request can be closed, then close it."""
     await asyncio.wait({sending}, timeout=GRACE_SECONDS)
@@ -189,10 +197,18 @@ def _mapped() -> Iterator[None]:
         raise OutcomeUnknown(f"{type(exc).__name__}: {exc}") from exc
 
 
+def _transport() -> httpx.AsyncBaseTransport:
+    return httpx.AsyncHTTPTransport(
+        verify=_tls(), trust_env=False, limits=_LIMITS, socket_options=_keepalive()
+    )
+
+
 @functools.cache
 def _tls() -> ssl.SSLContext:
     # 30 ms, once: it reads the CA file. SSL_CERT_FILE and SSL_CERT_DIR are honoured.
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])  # as httpcore does, which shares it
+    return context
 
 
 @functools.cache

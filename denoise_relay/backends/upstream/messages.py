@@ -80,9 +80,10 @@ class _Error(msgspec.Struct):
 def decode_event(data: str) -> UpstreamEvent:
     """Decode the `data` of one SSE message; `ProtocolError` when it is not an event."""
     try:
-        return _EVENT.decode(data)
+        event: UpstreamEvent = _EVENT.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _odd_event(data)
+    return event
 
 
 def _odd_event(data: str) -> UpstreamEvent:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
-from denoise_relay.backends.upstream.errors import StreamEnded, StreamStalled, UnknownStage
+from denoise_relay.backends.upstream.errors import StreamEnded, UnknownStage
 from denoise_relay.backends.upstream.messages import (
     Done,
     Failed,
@@ -17,6 +17,7 @@ from denoise_relay.backends.upstream.messages import (
     decode_event,
 )
 from denoise_relay.backends.upstream.sse import EventParser
+from denoise_relay.backends.upstream.stream_clock import StreamClock
 from denoise_relay.exceptions import ProtocolError
 from denoise_relay.runtime import metrics
 
@@ -35,12 +36,12 @@ class Listener:
         on_processing: Callable[[Processing], None],
         on_progress: Callable[[], None],
         skipped: Counter[str],
-        stalled_seconds: float,
+        clock: StreamClock,
     ) -> None:
         self._on_processing = on_processing
         self._on_progress = on_progress
         self._skipped = skipped
-        self._stalled_seconds = stalled_seconds
+        self._clock = clock
         self._last: UpstreamEvent | None = None
         #: Milliseconds that the server asked clients to wait before they reconnect.
         self.retry: int | None = None
@@ -48,36 +49,32 @@ class Listener:
     async def listen(self, response: httpx.Response) -> Done | Failed:
         """Return the first terminal event; what may come after it is not read.
 
-        Raises `StreamEnded`, `StreamStalled`, and `ProtocolError` when a bound is broken. The
-        connection's own errors pass.
+        Raises `StreamEnded`, `StreamStalled`, `ReadTimeout`, and `ProtocolError` when a bound is
+        broken. The connection's own errors pass.
         """
+        async with self._clock.running():
+            return await self._read(response)
+
+    async def _read(self, response: httpx.Response) -> Done | Failed:
         parser = EventParser(max_line_bytes=MAX_LINE_BYTES)
         budget = MAX_STREAM_BYTES
-        loop = asyncio.get_running_loop()
-        try:
-            # Bytes are not progress: a comment every few seconds would keep the read timeout
-            # from expiring. Only events move this clock.
-            async with asyncio.timeout(self._stalled_seconds) as clock:
-                async for chunk in response.aiter_raw():
-                    progressed = False
-                    for message in parser.feed(chunk):
-                        event = self._decode(message.data)
-                        if isinstance(event, Processing):
-                            progressed = True
-                            self._on_event(event)
-                        elif event is not None:
-                            return event
-                    if progressed:
-                        # Once a chunk: each move makes a timer, and a flood would make many.
-                        clock.reschedule(loop.time() + self._stalled_seconds)
-                    self.retry = parser.retry
-                    budget -= len(chunk)
-                    if budget < 0:
-                        raise ProtocolError(f"a stream exceeds {MAX_STREAM_BYTES} bytes")
-                    # A flood is always ready to be read; others want their turn.
-                    await asyncio.sleep(0)
-        except TimeoutError as exc:
-            raise StreamStalled from exc
+        clock, now = self._clock, asyncio.get_running_loop().time
+        # Each chunk was waited for (`stream_connection`), so that a flood starves nobody.
+        async for chunk in response.aiter_raw():
+            progress = False
+            for message in parser.feed(chunk):
+                event = self._decode(message.data)
+                if isinstance(event, Processing):
+                    progress = True
+                    self._on_event(event)
+                elif event is not None:
+                    return event
+            # Bytes are not progress: comments would keep a dead stream open for ever.
+            clock.heard(now(), progress=progress)
+            self.retry = parser.retry
+            budget -= len(chunk)
+            if budget < 0:
+                raise ProtocolError(f"a stream exceeds {MAX_STREAM_BYTES} bytes")
         raise StreamEnded
 
     def _decode(self, data: str) -> UpstreamEvent | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from denoise_relay.engine import protocol
 from denoise_relay.engine.child import limits
 from denoise_relay.engine.child.arguments import parse
+from denoise_relay.engine.child.share import Share
 from denoise_relay.engine.errors import MediaRejected
 
 #: Where reading ends and writing starts, in percent of a denoising.
@@ -81,6 +82,14 @@ def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
 
 
 def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    share = Share(options.cores)
+    if share.most > 1:
+        share.listen(0)
+        if options.preset == "best":
+            from denoise_relay.engine.child import states
+
+            # While all that follows is loaded, and the file is read.
+            states.make_ahead()
     from denoise_relay.engine.child.pipeline import denoise_file, largest_result_bytes
     from denoise_relay.engine.child.probe import probe_file
     from denoise_relay.engine.child.segments import SegmentWriter
@@ -109,6 +118,7 @@ def _denoise(options: argparse.Namespace, reporter: _Reporter) -> Any:
         options.target,
         probe=probe,
         preset=options.preset,
+        share=share,
         on_progress=denoised,
         on_writing=lambda: reporter.progress(_DENOISED_PCT, protocol.WRITING),
         segments=segments if options.segments else None,

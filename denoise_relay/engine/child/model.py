@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Final
 
 import numpy as np
@@ -38,6 +39,22 @@ class Model(ABC):
     def finish(self) -> Samples:
         return self._aligned(self._flush(self._owed + self._to_skip))
 
+    def stream(self, samples: Samples) -> Iterator[Samples]:
+        """As `push`, in pieces. Take all of them."""
+        yield self.push(samples)
+
+    def rest(self) -> Iterator[Samples]:
+        """As `finish`, in pieces. Take all of them."""
+        yield self.finish()
+
+    @property
+    def seconds_ahead(self) -> float:
+        """What is done of the recording beyond what was returned."""
+        return 0.0
+
+    def allow(self, threads: int) -> None:  # noqa: B027 - most models have one
+        """From now on use no more than so many cores. Thread-safe."""
+
     def close(self) -> None:  # noqa: B027 - not every model holds something native
         """Free what Python does not."""
 
@@ -57,12 +74,29 @@ class Model(ABC):
         return np.nan_to_num(cleaned, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def load(preset: Preset, channels: int) -> Model:
-    """The model of a preset, with a state for each channel. Raises `ImportError`."""
+def load(
+    preset: Preset,
+    channels: int,
+    *,
+    threads: int = 1,
+    seconds: float = 0.0,
+    on_waiting: Callable[[], None] = lambda: None,
+) -> Model:
+    """The model of a preset, with a state for each channel. Raises `ImportError`.
+
+    With more than one thread `best` denoises on so many cores; `seconds` is about how long the
+    recording is, and `on_waiting` is called now and then while nothing comes out.
+    """
     if preset == "fast":
         from denoise_relay.engine.child.nsnet2 import Nsnet2
 
         return Nsnet2(channels)
+    if threads > 1:
+        from denoise_relay.engine.child.parallel import ParallelDeepFilterNet
+
+        return ParallelDeepFilterNet(
+            channels, threads=threads, seconds=seconds, on_waiting=on_waiting
+        )
     from denoise_relay.engine.child.deepfilternet import DeepFilterNet
 
     return DeepFilterNet(channels)

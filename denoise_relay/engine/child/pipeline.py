@@ -12,10 +12,12 @@ import numpy as np
 from denoise_relay.engine.child.container import Source, audio_stream, open_container
 from denoise_relay.engine.child.decode import Block, Samples, decode, joined
 from denoise_relay.engine.child.encode import FlacWriter, flac_rate
+from denoise_relay.engine.child.fifo import Fifo
 from denoise_relay.engine.child.level import Leveller
 from denoise_relay.engine.child.model import MODEL_RATE, load
 from denoise_relay.engine.child.resample import Resampler, with_channels
 from denoise_relay.engine.child.segments import SegmentWriter
+from denoise_relay.engine.child.share import Share
 from denoise_relay.engine.errors import MediaRejected
 from denoise_relay.engine.presets import Preset
 from denoise_relay.engine.protocol import Probe
@@ -43,11 +45,14 @@ class Chain:
         channels: int,
         rate: int,
         preset: Preset = "best",
-        on_written: Callable[[float], None] = lambda seconds: None,
+        share: Share | None = None,
+        seconds: float = 0.0,
+        on_done: Callable[[float], None] = lambda seconds: None,
         on_samples: Callable[[Samples], None] = lambda samples: None,
     ) -> None:
-        """`on_written` gets the seconds that are in the file so far, `on_samples` all that is
-        written, at the rate `flac_rate(rate)`."""
+        """`share` is how many cores the model may take, for a recording of about `seconds`.
+        `on_done` gets the seconds that are done so far, rising, `on_samples` all that is written,
+        at the rate `flac_rate(rate)`."""
         self._channels = channels
         self._rate_in = rate
         self._rate_out = flac_rate(rate)
@@ -55,19 +60,27 @@ class Chain:
         self._down = Resampler(channels=channels, rate_in=MODEL_RATE, rate_out=self._rate_out)
         telephone = rate < _WIDE_RATE
         self._kept_share = _TELEPHONE_SHARE if telephone else 0.0
-        self._model = load("best" if telephone else preset, channels)
+        share = share or Share()
+        self._model = load(
+            "best" if telephone else preset,
+            channels,
+            threads=share.most,
+            seconds=seconds,
+            on_waiting=self._tell,
+        )
+        share.on_change(self._model.allow)
         self._leveller = Leveller(
             channels=channels,
             rate=MODEL_RATE,
             target_db=self._model.target_db,
             low_db=self._model.low_db,
         )
-        #: Each sample that is in the model, and its gain.
-        self._levelled = np.zeros((channels, 0), np.float32)
-        self._gains = np.zeros((channels, 0), np.float32)
+        #: Each sample that is in the model, where a share of it is kept, and its gain.
+        self._levelled = Fifo(channels)
+        self._gains = Fifo(channels)
         self._writer = FlacWriter(file, channels=channels, rate=self._rate_out)
         self._fine = False
-        self._on_written = on_written
+        self._on_done = on_done
         self._on_samples = on_samples
         self.seconds = Fraction(0)
 
@@ -86,7 +99,8 @@ class Chain:
         for start in range(0, levelled.shape[1], MODEL_RATE):
             part = slice(start, start + MODEL_RATE)
             self._model_in(levelled[:, part], gains[:, part])
-        self._model_out(self._model.finish())
+        for cleaned in self._model.rest():
+            self._model_out(cleaned)
         self._write(self._down.finish())
         self._write(np.zeros((self._channels, self._missing()), np.float32))
 
@@ -104,14 +118,17 @@ class Chain:
         self._model_in(*self._leveller.push(samples))
 
     def _model_in(self, levelled: Samples, gains: Samples) -> None:
-        self._levelled = np.concatenate([self._levelled, levelled], axis=1)
-        self._gains = np.concatenate([self._gains, gains], axis=1)
-        self._model_out(self._model.push(levelled))
+        if self._kept_share:
+            self._levelled.push(levelled)
+        self._gains.push(gains)
+        for cleaned in self._model.stream(levelled):
+            self._model_out(cleaned)
 
     def _model_out(self, cleaned: Samples) -> None:
-        levelled, self._levelled = np.split(self._levelled, [cleaned.shape[1]], axis=1)
-        gains, self._gains = np.split(self._gains, [cleaned.shape[1]], axis=1)
-        cleaned = cleaned + self._kept_share * (levelled - cleaned)
+        gains = self._gains.take(cleaned.shape[1])
+        if self._kept_share:
+            levelled = self._levelled.take(cleaned.shape[1])
+            cleaned = cleaned + self._kept_share * (levelled - cleaned)
         self._fine = bool((gains > 10 ** ((self._model.target_db - _QUIET_DB) / 20)).any())
         self._write(self._down.push(cleaned / gains))
 
@@ -119,7 +136,10 @@ class Chain:
         samples = samples[:, : self._missing()]
         self._writer.write(samples, fine=self._fine)
         self._on_samples(samples)
-        self._on_written(self._writer.written / self._rate_out)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._on_done(self._writer.written / self._rate_out + self._model.seconds_ahead)
 
     def _missing(self) -> int:
         return max(round(self.seconds * self._rate_out) - self._writer.written, 0)
@@ -138,6 +158,7 @@ def denoise_file(
     *,
     probe: Probe,
     preset: Preset = "best",
+    share: Share | None = None,
     on_progress: Callable[[float], None],
     on_writing: Callable[[], None],
     segments: Callable[[int], SegmentWriter] | None = None,
@@ -146,9 +167,10 @@ def denoise_file(
 
     The result is FLAC (24 bits, of which loud passages use 16) with the input's sample rate (the
     nearest that FLAC has, if FLAC has not that one) and channel count (stereo if there were more
-    than 2), and exactly as many samples as the decoder delivers, each at its place. `on_progress`
-    gets the share done, 0 to 1. `segments` makes what is told of the result while it grows, from
-    its rate. Raises `MediaRejected`.
+    than 2), and exactly as many samples as the decoder delivers, each at its place. `share` says
+    how many cores may be used: one without it. `on_progress` gets the share done, 0 to 1.
+    `segments` makes what is told of the result while it grows, from its rate.
+    Raises `MediaRejected`.
     """
     duration = probe.duration_seconds or 1.0
     with open(source, "rb") as before, open(target, "xb") as after:
@@ -163,7 +185,9 @@ def denoise_file(
                 channels=len(first.samples),
                 rate=first.rate,
                 preset=preset,
-                on_written=lambda seconds: on_progress(min(seconds / duration, 1.0)),
+                share=share,
+                seconds=probe.duration_seconds,
+                on_done=lambda seconds: on_progress(min(seconds / duration, 1.0)),
                 on_samples=told.push if told else lambda samples: None,
             ) as chain:
                 chain.push(first)

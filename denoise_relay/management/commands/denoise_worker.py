@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from denoise_relay import backends
 from denoise_relay.conf import RelaySettings, relay_settings
 from denoise_relay.pubsub import publisher
-from denoise_relay.runtime import database, logs, metrics
+from denoise_relay.runtime import database, logs, metrics, tuning
 from denoise_relay.runtime.executor import enlarge_default_executor
 from denoise_relay.worker.supervisor import Supervisor
 
@@ -62,8 +62,9 @@ class Command(BaseCommand):
             settings = dataclasses.replace(settings, MAX_ACTIVE_JOBS=max_jobs)
         if metrics_port is not None:
             _show_metrics(metrics_port)
-        if not asyncio.run(_work(settings)):
-            raise SystemExit(1)
+        with asyncio.Runner(loop_factory=tuning.loop_factory()) as runner:
+            if not runner.run(_work(settings)):
+                raise SystemExit(1)
 
 
 def _show_metrics(port: int) -> None:
@@ -82,6 +83,7 @@ async def _work(settings: RelaySettings) -> bool:
         loop.add_signal_handler(number, _signaled, stop, number)
     supervisor = Supervisor(backends.load(settings), settings)
     await supervisor.start()
+    tuning.tune()
     logs.logger.info(
         "Worker %s runs up to %d jobs at a time",
         supervisor.owner,

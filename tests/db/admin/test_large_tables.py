@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from denoise_relay.admin import large_tables
+from denoise_relay.admin.jobs import JobAdmin
 from denoise_relay.admin.large_tables import JobsByDate
 from denoise_relay.models import Job
 from tests.db.admin.staff import LIST, text
@@ -41,6 +42,7 @@ def test_list_costs_the_same_queries_for_any_number_of_jobs(root: Client) -> Non
 
 def test_list_never_counts_all_jobs(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_tables, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(JobAdmin, "list_per_page", 2)
     for _ in range(5):
         stored_job()
 
@@ -51,6 +53,40 @@ def test_list_never_counts_all_jobs(root: Client, monkeypatch: pytest.MonkeyPatc
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 3" in sql for sql in counts)
+
+
+def test_a_search_reads_the_jobs_once(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        stored_job(file_name=f"{n}.wav")
+
+    def looks(query: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            names_on(root, query)
+        jobs = [query["sql"] for query in captured if "denoise_relay_job" in query["sql"]]
+        return sum(" LIKE " in sql and " IN (" not in sql for sql in jobs)
+
+    assert looks("q=1.wav") == looks("q=nothing") == 1
+    monkeypatch.setattr(JobAdmin, "list_per_page", 2)
+    assert looks("q=.wav") == 2  # and a count, because there is a second page
+    assert names_on(root, "q=.wav&p=2") == {"0.wav"}
+
+
+def test_dates_cost_the_same_queries_for_any_number(root: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            text(root, f"{LIST}?created_at__year=2024")
+        return len(captured)
+
+    def job_in(month: int) -> None:
+        moment = datetime(2024, month, 29, 12, tzinfo=UTC)
+        Job.objects.filter(pk=stored_job().pk).update(created_at=moment)
+
+    job_in(2)
+    few = queries()
+    for month in range(3, 12):
+        job_in(month)
+
+    assert queries() == few
 
 
 @pytest.mark.parametrize(

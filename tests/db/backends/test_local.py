@@ -49,6 +49,33 @@ def test_no_more_engines_than_cores_or_told() -> None:
     assert LocalBackend(RelaySettings(MAX_ENGINES=8, MAX_ACTIVE_JOBS=3)).capacity == 3
 
 
+async def test_all_engines_of_a_process_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are, or as `MAX_ENGINES` says; also where one job is alone."""
+    shared: list[engine.Cores | None] = []
+
+    async def denoise(*paths: object, cores: engine.Cores | None = None, **_: object) -> None:
+        shared.append(cores)
+
+    class Assigned:
+        job, workspace, source, preset = "1", Path("/"), Path("/a.wav"), ""
+
+    class Task:
+        assignment, report, preview = Assigned, None, None
+
+        async def accepted(self, _upstream_id: str) -> None:
+            pass
+
+    monkeypatch.setattr(engine, "denoise", denoise)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for engines, cores in ((0, 4), (1, 1), (3, 3), (9, 4)):
+        backend = LocalBackend(RelaySettings(MAX_ENGINES=engines))
+        shared.clear()
+        for _ in range(2):
+            await backend.run(Task())  # type: ignore[arg-type]
+        assert shared[0] is shared[1] is not None
+        assert shared[0].count == cores
+
+
 def test_fast_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     for installed, names in ((True, ["best", "fast"]), (False, ["best"])):
         monkeypatch.setattr(engine, "available", lambda _preset, found=installed: found)

@@ -7,6 +7,7 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from denoise_relay.journal import read
+from denoise_relay.live.tails import Tails
 
 
 @pytest.fixture
@@ -27,3 +28,14 @@ def unreadable_journal(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OperationalError("gone")
 
     monkeypatch.setattr(read, "latest", gone)
+    monkeypatch.setattr(read, "newest", gone)
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each viewer reads the journal, as those do who need older events than are kept."""
+
+    async def none(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(Tails, "of", none)

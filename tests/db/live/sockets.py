@@ -10,11 +10,10 @@ from typing import Any
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 
-from denoise_relay.live.session_scope import with_session
 from denoise_relay.models import Job
 from denoise_relay.routing import websocket_urlpatterns
 
-application = with_session(URLRouter(websocket_urlpatterns))
+application = URLRouter(websocket_urlpatterns)
 HOST = (b"host", b"testserver")
 
 

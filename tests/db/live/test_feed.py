@@ -128,6 +128,7 @@ async def test_positions_are_checked_periodically(the_feed: Feed, settings: Sett
     await eventually(lambda: box.numbers == [2])
 
 
+@pytest.mark.usefixtures("nothing_kept")
 async def test_one_viewers_replay_hides_nothing_from_another(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ async def test_one_viewers_replay_hides_nothing_from_another(
     assert await reading + first.numbers == [1, 2]
 
 
+@pytest.mark.usefixtures("nothing_kept")
 async def test_a_frame_during_the_replay_leaves_no_gap(
     the_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ async def test_a_lost_end_with_a_number_that_was_seen_is_found(
     assert the_feed.viewers == 0
 
 
+@pytest.mark.usefixtures("nothing_kept")
 async def test_who_has_the_newest_state_gets_it_once(the_feed: Feed, watcher: Watcher) -> None:
     job = await job_with(5)
     await replayed(watcher, job)

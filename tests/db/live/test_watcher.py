@@ -74,6 +74,7 @@ async def test_the_job_is_watched_before_its_journal_is_read(
     assert await taken(watcher) == []
 
 
+@pytest.mark.usefixtures("nothing_kept")
 async def test_live_frames_during_a_replay_are_neither_lost_nor_sent_twice(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ async def test_lost_commits_of_many_jobs_are_found(
     feed, box, jobs = watching
     for number in range(COMMITS):
         await publisher.publish(await database.call(commit, jobs, number))
+        await publisher.sent()
     assert len(layer.sent) == COMMITS * (JOBS if few == JOBS else 1)
     for message in FAULTS[fault](layer.sent):
         layer.inbox.put_nowait(message)
@@ -139,6 +140,7 @@ async def test_a_commit_of_one_job_is_seen_by_both_its_ways(
     _, box, jobs = watching
     for number, some in enumerate([jobs[:1], jobs, jobs[:1], jobs]):
         await publisher.publish(await database.call(commit, some, number))
+        await publisher.sent()
     for message in layer.sent:
         layer.inbox.put_nowait(message)
 

@@ -116,9 +116,10 @@ def some(count: int) -> list[Event]:
 
 async def test_each_event_of_few_goes_to_its_jobs_group(layer: Layer) -> None:
     """As version 0.1.0 sends and understands them."""
-    events = some(4)
+    events = some(2)
 
     await publisher.publish(events)
+    await publisher.sent()
 
     assert [group for group, _ in layer.sent] == [f"denoise.job.{e.job.hex}" for e in events]
     frame = parse_frame(layer.sent[0][1]["frame"])
@@ -126,9 +127,10 @@ async def test_each_event_of_few_goes_to_its_jobs_group(layer: Layer) -> None:
 
 
 async def test_events_of_many_jobs_go_to_all_in_their_order(layer: Layer) -> None:
-    events = some(5)
+    events = some(3)
 
     await publisher.publish(events)
+    await publisher.sent()
 
     ((group, message),) = layer.sent
     assert group == ALL_JOBS
@@ -141,17 +143,23 @@ async def test_how_many_are_few_is_a_setting(layer: Layer, settings: Settings) -
     settings.DENOISE_RELAY = {**settings.DENOISE_RELAY, "MESSAGES_PER_COMMIT": 60}
 
     await publisher.publish(some(60))
+    await publisher.sent()
 
     assert len({group for group, _ in layer.sent}) == 60
 
 
-async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer) -> None:
+async def test_a_frozen_layer_delays_nobody_and_is_then_not_used(layer: Layer) -> None:
     layer.frozen = True
+    published = asyncio.ensure_future(publisher.publish(some(5)))
+    await asyncio.sleep(0)
+    assert published.done()
     async with asyncio.timeout(2):  # several messages, and yet one time-out
         await publisher.publish(some(1000))
+        await publisher.sent()
     calls = layer.calls
 
     await publisher.publish(some(1))
+    await publisher.sent()
     await publisher.wake()
 
     assert layer.calls == calls
@@ -160,8 +168,10 @@ async def test_a_frozen_layer_delays_one_call_and_is_then_not_used(layer: Layer)
 async def test_a_layer_that_raises_is_used_again(layer: Layer) -> None:
     layer.error = ConnectionError("refused")
     await publisher.publish(some(1))
+    await publisher.sent()
     layer.error = None
     await publisher.publish(some(1))
+    await publisher.sent()
 
     assert len(layer.sent) == 1
 
@@ -172,6 +182,42 @@ async def test_groups_are_joined_and_left(layer: Layer, subscription: Subscripti
     await eventually(lambda: layer.groups == {"a", "b"})
     subscription.leave("a")
     await eventually(lambda: layer.groups == {"b"})
+
+
+async def test_many_who_come_at_once_do_not_wait_for_each_other(
+    layer: Layer, subscription: Subscription
+) -> None:
+    """The pub/sub layer has one lock, and joining a group has a time-out."""
+    lock = asyncio.Lock()
+
+    async def slowly(group: str, channel: str) -> None:
+        async with lock:
+            await asyncio.sleep(0.002)
+            layer.groups.add(group)
+
+    layer.group_add = slowly  # type: ignore[method-assign]
+    await eventually(lambda: subscription._channel)
+    for number in range(200):  # four times the time-out
+        subscription.join(f"group-{number}")
+
+    await eventually(lambda: len(layer.groups) == 200)
+
+
+async def test_a_layer_that_fails_once_is_joined_by_the_next_check(
+    layer: Layer, subscription: Subscription
+) -> None:
+    await eventually(lambda: subscription._channel)
+    layer.error = ConnectionError("refused")
+    subscription.join("a")
+    subscription.join("b")
+    await eventually(lambda: layer.calls == 1 and not subscription._applying)
+    layer.error = None
+    subscription.join("c")
+    await eventually(lambda: layer.groups == {"c"})
+
+    await subscription.rejoin()
+
+    assert layer.groups == {"a", "b", "c"}
 
 
 async def test_the_groups_of_a_restarted_layer_are_joined_again(

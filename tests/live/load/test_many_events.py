@@ -78,14 +78,12 @@ async def test_quiet_jobs_beside_a_flood(cluster: PostgresCluster) -> None:
     await cluster.finish()
 
 
-def flood(
-    seconds: float, rate: int = 10_000, beat: float = 0.02, message: str = "Working"
-) -> Answer:
+def flood(seconds: float, rate: int = 10_000, beat: float = 0.02) -> Answer:
     """A stream of `rate` events a second, sent in batches each `beat` seconds."""
     beats = int(seconds / beat)
     steps: list[Any] = list(answers.stream().steps)
     for n in range(beats):
-        event = answers.processing(1 + 98 * n / beats, message)
+        event = answers.processing(1 + 98 * n / beats, "Working")
         steps += [Send(event, int(rate * beat)), Wait(beat)]
     return Answer(tuple(steps))
 

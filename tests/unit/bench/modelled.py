@@ -38,7 +38,7 @@ def _figure(case: str, way: str, metric: str, value: float) -> Figure:
 
 def _fanout(late: float) -> list[Figure]:
     figures = []
-    for jobs, viewers in ((1, 100), (1, 1000), (100, 1), (1000, 1)):
+    for jobs, viewers in ((1, 1000), (10, 100), (100, 1), (1000, 1)):
         total = FANOUT.total_us(jobs, viewers)
         case = f"{jobs:,} job{'s' * (jobs > 1)} x {viewers:,} viewer{'s' * (viewers > 1)}"
         for metric, value in (
@@ -56,14 +56,17 @@ def _pubsub() -> list[Figure]:
     inside = Grouped(group_us=FANOUT.publish_us, each_us=FANOUT.event_us + frame)
     web = Grouped(group_us=RECEIVE.group_us, each_us=RECEIVE.each_us + frame)
     for size in (10, 500):
-        for way, process, cost in (
-            ("relay over Valkey", "web", web),
-            ("relay over Valkey", "publisher", TELL),
-            ("relay over Valkey", "Valkey", VALKEY),
-            ("relay, one process", "web", inside),
+        for way, process, cost, message in (
+            ("relay over Valkey", "web", web, size),
+            ("relay over Valkey", "publisher", TELL, size),
+            ("relay over Valkey", "Valkey", VALKEY, size),
+            ("relay over Valkey, a message per job", "web", web, 1),
+            ("relay over Valkey, a message per job", "publisher", TELL, 1),
+            ("relay over Valkey, a message per job", "Valkey", VALKEY, 1),
+            ("relay, one process", "web", inside, size),
         ):
             case = f"1,000 jobs x 1 viewer, commits of {size}, {process} process"
-            figures.append(_figure(case, way, "CPU µs/frame", cost.per_event_us(size)))
+            figures.append(_figure(case, way, "CPU µs/frame", cost.per_event_us(message)))
     return figures
 
 

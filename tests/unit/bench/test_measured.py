@@ -6,6 +6,7 @@ import pytest
 
 from bench import results
 from bench.scaling import measured
+from bench.scaling.checks import checks
 from bench.scaling.costs import Grouped
 from bench.scaling.measured import Measured, NotMeasured
 from bench.simulate import STEPS, simulated
@@ -52,13 +53,13 @@ def test_one_process_on_sqlite_tells_nobody() -> None:
 
 
 def test_every_point_is_checked_and_met_where_the_model_is_exact() -> None:
-    points = list(measured.checks(found(modelled.document())))
+    points = list(checks(found(modelled.document())))
     assert len(points) == 31
     assert all(abs(point.off) < 0.01 for point in points)
 
 
 def test_latencies_that_cpu_time_does_not_explain_are_missed() -> None:
-    points = list(measured.checks(found(modelled.document(late=1.5))))
+    points = list(checks(found(modelled.document(late=1.5))))
     missed = [point for point in points if not point.good]
     assert len(missed) == 8
     assert {point.metric for point in missed} == {"p50 ms", "p99 ms"}

@@ -40,11 +40,16 @@ def pretend(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 class Running:
     """A denoising that has begun to denoise, and its child."""
 
-    def __init__(self, source: Path, target: Path) -> None:
+    def __init__(self, source: Path, target: Path, cores: engine.Cores | None = None) -> None:
         self.begun = asyncio.Event()
         before = children()
         self.task = asyncio.create_task(
-            engine.denoise(source, target, on_progress=lambda pct, message: self._note(message))
+            engine.denoise(
+                source,
+                target,
+                cores=cores,
+                on_progress=lambda pct, message: self._note(message),
+            )
         )
         self._before = before
 

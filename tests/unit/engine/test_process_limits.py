@@ -76,7 +76,7 @@ def test_memory_does_not_grow_with_duration(tmp_path: Path) -> None:
         "import sys\n"
         "from denoise_relay.engine.child import deepfilternet, pipeline, probe\n"
         "def copy(self, samples, cleaned): cleaned[:] = samples\n"
-        "deepfilternet._Channel.process = copy\n"
+        "deepfilternet.Channel.process = copy\n"
         "measured = probe.probe_file(sys.argv[1])\n"
         "pipeline.denoise_file(sys.argv[1], sys.argv[2], probe=measured,\n"
         "    on_progress=lambda share: None, on_writing=lambda: None)\n"

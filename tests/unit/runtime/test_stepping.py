@@ -134,3 +134,45 @@ async def test_the_context_is_not_the_callers() -> None:
     await task
 
     assert seen == ["unset"] * 2
+
+
+async def test_many_at_once_and_one_of_them_waits() -> None:
+    me = asyncio.current_task()
+    ran: list[Any] = []
+    gate = asyncio.Event()
+
+    async def work(number: int) -> None:
+        ran.append(number)
+        if number == 1:
+            await gate.wait()
+            ran.append(asyncio.current_task())
+
+    with stepper(), stepper():
+        tasks = [stepper().run(work(number), "test") for number in range(4)]
+
+    assert asyncio.current_task() is me
+    assert ran == [0, 1, 2, 3]
+    assert [task is None for task in tasks] == [True, False, True, True]
+    gate.set()
+    assert tasks[1] is not None
+    await tasks[1]
+    assert ran[4:] == [tasks[1]]
+
+
+async def test_what_such_work_starts_itself_gets_a_task() -> None:
+    ran = []
+
+    async def inner() -> None:
+        ran.append("inner")
+
+    async def outer() -> None:
+        task = stepper().run(inner(), "test")
+        assert task is not None
+        ran.append("outer")
+        await task
+
+    task = stepper().run(outer(), "test")
+    assert task is not None
+    await task
+
+    assert ran == ["outer", "inner"]

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
 
 from denoise_relay.frames import websocket_message
 from denoise_relay.live.sender import DIRECT_SEND
@@ -116,6 +118,11 @@ def test_a_connection_that_ends_is_left_to_asgi(
     assert not send(b"message")
 
 
+def test_a_client_that_left_during_the_handshake_has_none(protocol: _Protocol) -> None:
+    protocol.transport.connectionLost(Failure(ConnectionDone()))
+    assert _direct_send(protocol) is None
+
+
 def test_neither_tls_nor_compression_nor_other_transports_have_it(protocol: _Protocol) -> None:
     protocol._perMessageCompress = object()
     assert _direct_send(protocol) is None
@@ -171,5 +178,7 @@ def test_a_middleware_that_wraps_send_sees_all_frames(
         await send(message)
 
     scope: dict[str, Any] = {"type": "websocket"}
-    assert DIRECT_SEND in daphne_direct.with_direct_send(scope, send)
-    assert daphne_direct.with_direct_send(scope, wrapped) is scope
+    daphne_direct.offer(scope, wrapped)
+    assert DIRECT_SEND not in scope
+    daphne_direct.offer(scope, send)
+    assert DIRECT_SEND in scope

@@ -29,6 +29,11 @@ EVENT_STREAM = (
 class Missed(Exception):
     """Frames did not come in time."""
 
+    def __init__(self, why: str, came: int = 0) -> None:
+        super().__init__(why)
+        #: Frames that did.
+        self.came = came
+
 
 class Viewers:
     """Open connections, of which each gets one frame per update."""
@@ -51,7 +56,8 @@ class Viewers:
         while len(latencies) < frames:
             ready = self._poll.poll(max(0.0, begun + seconds - time.monotonic()))
             if not ready:
-                raise Missed(f"{len(latencies)} of {frames} frames came within {seconds} s")
+                came = len(latencies)
+                raise Missed(f"{came} of {frames} frames came within {seconds} s", came)
             for number, _ in ready:
                 chunk = self._sockets[number].recv(65536)
                 if not chunk:

@@ -1,0 +1,1 @@
+"""What `startproject` makes, with Channels and Daphne: what starting costs without us."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
@@ -129,7 +129,8 @@ class Cut:
 
 
 #: Endings of files that a track may be copied to.
-COPIES: Final = ("flac", "m4a", "mp3", "ogg")
+CopyEnding = Literal["flac", "m4a", "mp3", "ogg"]
+COPIES: Final[tuple[CopyEnding, ...]] = get_args(CopyEnding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ class Conversion:
 
     duration_seconds: float
     #: `flac`, or that of a copy.
-    extension: Literal["flac", "m4a", "mp3", "ogg"]
+    extension: CopyEnding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,9 +46,8 @@ def needed(job: Job, limits: Limits, *, size_bytes: int | None = None) -> bool:
         # Begun as a whole, when the limits were others: it has been paid for.
         return False
     too_long = limits.seconds is not None and (job.duration_seconds or 0) > limits.seconds
-    size = job.size_bytes if size_bytes is None else size_bytes
-    too_large = limits.size_bytes is not None and size > limits.size_bytes
-    return too_long or too_large or in_parts
+    size_bytes = job.size_bytes if size_bytes is None else size_bytes
+    return too_long or in_parts or size_bytes > (limits.size_bytes or 2**50)
 
 
 class PartedJob:

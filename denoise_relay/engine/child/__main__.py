@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
@@ -167,27 +166,17 @@ def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
 
 
 def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
-    from denoise_relay.engine.child.convert import convert_file, largest_conversion_bytes
-    from denoise_relay.engine.child.extract import extract_track
-    from denoise_relay.engine.child.probe import probe_file
+    from denoise_relay.engine.child.sound_file import make_sound_file
 
-    def read(share: float) -> None:
-        reporter.progress(share * _READ_PCT, protocol.READING)
-
-    def converted(share: float) -> None:
-        pct = _READ_PCT + share * (100.0 - _READ_PCT)
-        reporter.progress(pct, protocol.CONVERTING)
-
-    probe = probe_file(options.source, rescue=True, on_progress=read)
-    limits.bound_output(max(largest_conversion_bytes(probe), os.path.getsize(options.source)))
-    if options.copy and not probe.damaged:
-        if extract_track(options.source, options.target, extension=options.copy):
-            seconds = probe.duration_seconds
-            return protocol.Conversion(duration_seconds=seconds, extension=options.copy)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(options.target)
-    seconds = convert_file(options.source, options.target, probe=probe, on_progress=converted)
-    return protocol.Conversion(duration_seconds=seconds, extension="flac")
+    return make_sound_file(
+        options.source,
+        options.target,
+        copy=options.copy,
+        on_read=lambda share: reporter.progress(share * _READ_PCT, protocol.READING),
+        on_converted=lambda share: reporter.progress(
+            _READ_PCT + share * (100.0 - _READ_PCT), protocol.CONVERTING
+        ),
+    )
 
 
 def _plan(options: argparse.Namespace, reporter: _Reporter) -> Any:

@@ -146,12 +146,8 @@ def _measure(name: str, rounds: int, target: Path) -> None:
     area = Area(name=name, title=name)
     try:
         module = importlib.import_module(f"bench.{name}")
-        if not hasattr(module, "GOALS"):
-            # An older bench prints a table of its own.
-            module.run(500) if name == "fanout" else module.run()
-        else:
-            area = replace(area, title=module.TITLE, goals=tuple(module.GOALS))
-            area = replace(area, figures=tuple(module.run(rounds)))
+        area = replace(area, title=module.TITLE, goals=tuple(module.GOALS))
+        area = replace(area, figures=tuple(module.run(rounds)))
     except Exception as error:  # noqa: BLE001  # reported; the next area runs
         traceback.print_exc()
         area = replace(area, error=f"{type(error).__name__}: {error}")

@@ -24,7 +24,7 @@ WAYS = ("raw", "aiohttp", "httpx-sse", "relay", "raw, uvloop", "relay, uvloop")
 WARM_UP_SECONDS = 0.3
 SECONDS = 1.0
 #: What one measurement may take; then its reader is killed.
-LIMIT_SECONDS = 40.0
+LIMIT_SECONDS = 90.0
 
 #: Sends a word (if it is one) and returns CPU seconds until then, CPU seconds from which to go on,
 #: events and resident KiB so far.
@@ -72,6 +72,7 @@ def run(rounds: int) -> list[Figure]:
 
 def _measure(way: str, streams: int) -> dict[tuple[str, str], float]:
     with upstream() as serving, _reader(way, serving.port, streams) as ask, pinned(LOAD_CORES):
+        ask("")  # imported
         serving.accept(WARM_UP)
         serving.end()
         *_, resident_before = ask("")

@@ -1,9 +1,8 @@
 """The reading process: `python -m bench.ingest.reading WAY PORT STREAMS`.
 
-Follows so many streams, and says on stdout what it has used when stdin asks: `baseline`, once
-the imports and a few streams have been paid for; then, for each `mark`, CPU seconds until the
-question and until the answer, events and resident KiB so far; and the same once every stream has
-ended.
+Follows so many streams, and says on stdout what it has used, as CPU seconds until the question and
+until the answer, events and resident KiB: after the imports, after a few streams, whenever a line
+comes on stdin, and once every stream has ended.
 """
 
 from __future__ import annotations
@@ -53,6 +52,7 @@ async def _read(name: str, port: int, streams: int) -> None:
             tell()
 
     follow = WAYS[name](port, tally)
+    tell()
     await asyncio.gather(*[follow() for _ in range(WARM_UP)])
     tell()
     asyncio.get_running_loop().add_reader(0, asked)

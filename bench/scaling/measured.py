@@ -16,12 +16,13 @@ SERVERS = (
     "relay on granian",
 )
 DATABASES = ("SQLite", "PostgreSQL")
+IDLE, STREAMS = "1,000 visitors, nothing happens", "1,000 streams"
 PIPE = "bare httpx pipe"
 ACROSS, EACH = "relay over Valkey", "relay over Valkey, a message per job"
 INSIDE = "relay, one process"
 CPU_FRAME, CPU_EVENT, WALL_EVENT = "CPU µs/frame", "CPU µs/event", "wall µs/event"
 SHAPE = re.compile(r"([\d,]+) jobs? x ([\d,]+) viewers?")
-COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+) process")
+COMMITS = re.compile(r"([\d,]+) jobs x 1 viewer, commits of (\d+), (\w+)(?: process)?")
 #: Jobs, and viewers of each, that nothing is fitted to.
 UNSEEN = (10, 100)
 
@@ -117,13 +118,12 @@ def constants(found: Measured) -> Constants:
     commit = Grouped.fitted(found.groups("PostgreSQL", WALL_EVENT))
     journal = Grouped.fitted(found.groups("PostgreSQL", CPU_EVENT))
     viewers = max(v for _, v in found.shapes("relay on Daphne", "KiB/viewer"))
-    idle = found.value("idle", "1,000 visitors, nothing happens", "relay on Daphne", "CPU %")
-    streams = "1,000 streams"
+    idle = found.value("idle", IDLE, "relay on Daphne", "CPU %")
     return Constants(
         fanout=fanout,
         receive=receive,
         tell=found.messages("publisher"),
-        read_us=found.value("ingest", streams, "relay", CPU_EVENT),
+        read_us=found.value("ingest", STREAMS, "relay", CPU_EVENT),
         commit=commit,
         journal=journal,
         # What the worker waits for, the disk included, so it is a little more than its CPU.
@@ -135,7 +135,7 @@ def constants(found: Measured) -> Constants:
         # CPU % of 1,000 viewers: µs of each in a second.
         idle_us=idle * 1e4 / 1000,
         viewer_kib=found.shapes("relay on Daphne", "KiB/viewer")[1, viewers],
-        stream_kib=found.value("ingest", streams, "relay", "KiB/stream"),
+        stream_kib=found.value("ingest", STREAMS, "relay", "KiB/stream"),
         process_kib=found.value("idle", "no viewers", "relay on Daphne", "MiB") * 1024,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -14,7 +15,7 @@ EVENTS = 50
 #: Each has missed between one and so many events.
 MISSED = 20
 SECONDS = 60.0
-TRIES = 20
+TRIES = 100
 
 _MAKE = f"""
 from django.utils import timezone
@@ -51,10 +52,12 @@ async def _all(port: int, job: str, viewers: int) -> None:
 
 
 async def _one(port: int, path: str) -> None:
-    # Daphne refuses sockets that wait for five seconds; a page tries again.
+    # Daphne refuses sockets that wait for five seconds, and the kernel those that are too many at
+    # once; a page tries again.
     for _ in range(TRIES):
-        if await _try(port, path):
-            return
+        with contextlib.suppress(OSError):
+            if await _try(port, path):
+                return
         await asyncio.sleep(0.1)
     raise RuntimeError(f"{path} did not answer")
 

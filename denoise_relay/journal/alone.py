@@ -16,8 +16,8 @@ from denoise_relay.events import Event, Fact, Stage
 from denoise_relay.journal.rows import as_time
 from denoise_relay.pubsub import postgres
 
-_JOBS: Final = models.Job._meta.db_table
-_EVENTS: Final = models.Event._meta.db_table
+_JOBS: Final = f'"{models.Job._meta.db_table}"'
+_EVENTS: Final = f'"{models.Event._meta.db_table}"'
 # Fenced as every write: `finished_at` is set when a job has ended, and only then (a constraint).
 # The clock is read after the row is locked, so that `at` never falls while `seq` rises.
 _APPEND: Final = (

@@ -22,8 +22,8 @@ from django.utils import timezone
 from denoise_relay import events, models
 from denoise_relay.frames import to_json
 
-_JOBS: Final = models.Job._meta.db_table
-_EVENTS: Final = models.Event._meta.db_table
+_JOBS: Final = f'"{models.Job._meta.db_table}"'
+_EVENTS: Final = f'"{models.Event._meta.db_table}"'
 #: The columns of a job that repeat its newest event, and those of an event, but for the time.
 _MIRROR: Final = ("seq", "stage", "pct", "message", "warning")
 _MIRRORED: Final = ", ".join(_MIRROR)
@@ -166,7 +166,7 @@ def _write_changes(
             + [_key(connection, row.job)]
         )
     for names, parameters in alike.items():
-        assigned = ", ".join(f"{known[name].column} = %s" for name in names)
+        assigned = ", ".join(f'"{known[name].column}" = %s' for name in names)
         sql = f"UPDATE {_JOBS} SET {assigned} WHERE id = %s"  # noqa: S608
         _execute(cursor, sql, parameters)
 

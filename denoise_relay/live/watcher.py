@@ -53,6 +53,17 @@ class Watcher:
     more, and `take` returns so that they can be told.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_feed",
+        "_get_feed",
+        "_watches",
+        "lost",
+        "mailbox",
+        "session_ended",
+        "viewer",
+    )
+
     #: Set by the first `watch`: a socket that watches nothing starts no feed.
     _feed: Feed
 

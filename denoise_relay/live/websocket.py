@@ -34,6 +34,9 @@ BAD_INPUT_LIMIT = 3
 #: Longest message read from a client: 100 watches take about 5 kB.
 INPUT_BYTES = 16 * 1024
 
+#: What of a scope is needed after the connection was made.
+KEPT = ("path", "root_path")
+
 
 class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is untyped
     """A socket that watches jobs; `consumers` has the kinds that the routes name."""
@@ -41,12 +44,22 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
     #: Who opened the socket; known from `on_connected` on.
     viewer: Viewer
 
+    @classmethod
+    def as_asgi(cls, **initkwargs: Any) -> Any:
+        """As Channels' own, without a coroutine that keeps the scope."""
+
+        def application(scope: Any, receive: Any, send: Any) -> Any:
+            return cls(**initkwargs)(scope, receive, send)
+
+        return application
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.watcher = Watcher()
         self.bad_inputs = 0
         self.closed = False
         self._sender: Sender | None = None
         self.scope, self.base_send = scope, send
+        del scope
         shutdown.sockets.add(self.close)
         try:
             # As Channels does it without a layer, but without two more tasks per socket.
@@ -127,6 +140,8 @@ class RelayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels i
             return
         self.viewer = self.watcher.viewer = await viewer_of_scope(self.scope)
         await self.on_connected()
+        # Headers and the like take a kilobyte for as long as the socket is open.
+        self.scope = {key: self.scope[key] for key in KEPT if key in self.scope}
 
     async def _receive(self, message: dict[str, Any]) -> None:
         if self.closed:

@@ -119,21 +119,17 @@ class Stepper:
         """
         if self._running:  # called by such a coroutine
             return spawn(work, name)
-        if self._depth:
-            return self._step(work, name)
-        with self:
-            return self._step(work, name)
-
-    def _step(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
-        spare = self._spare
+        if not self._depth:
+            with self:
+                return self.run(work, name)
         self._running = True
         try:
-            waits_for = spare.run(work.send, None)
+            waits_for = self._spare.run(work.send, None)
         except StopIteration:
             return None
         finally:
             self._running = False
-        task = spare.take_over(_Rest(work, waits_for), name)
+        task = self._spare.take_over(_Rest(work, waits_for), name)
         _leave(self._loop, task)
         self._spare = _Spare(self._loop)
         _enter(self._loop, self._spare.task)

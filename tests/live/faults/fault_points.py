@@ -8,6 +8,9 @@ from tests.live.cluster import DATABASE, PostgresCluster
 from tests.live.tcp_proxy import TcpProxy
 from tests.processes import Process
 
+#: How the statement begins that is a transaction of its own (`journal.alone`).
+ALONE = b"WITH job AS ("
+
 
 class CommitFaultPoint:
     """Stalls the connection to PostgreSQL at one commit.
@@ -34,7 +37,7 @@ class CommitFaultPoint:
         if self._seen and not self._committed:
             self._proxy.hold_up()
             self.reached.set()
-        elif self._seen and b"COMMIT" in data:
+        elif self._seen and (b"COMMIT" in data or (ALONE in data and self._words in data)):
             self._proxy.hold_down()
             self.reached.set()
 

@@ -65,7 +65,8 @@ def _pubsub() -> list[Figure]:
             ("relay over Valkey, a message per job", "Valkey", VALKEY, 1),
             ("relay, one process", "web", inside, size),
         ):
-            case = f"1,000 jobs x 1 viewer, commits of {size}, {process} process"
+            who = "web process" if process == "web" else process
+            case = f"1,000 jobs x 1 viewer, commits of {size}, {who}"
             figures.append(_figure(case, way, "CPU µs/frame", cost.per_event_us(message)))
     return figures
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench import results
+from bench import results, simulate
 from bench.scaling import measured
 from bench.scaling.checks import checks
 from bench.scaling.costs import Grouped
@@ -83,3 +85,11 @@ def test_every_step_says_what_breaks_and_what_carries_it() -> None:
     assert "one process, SQLite" in rows[0]
     assert "100,000 jobs, 1,000,000 viewers" in rows[-1]
     assert " sites, each " in rows[-1]
+
+
+def test_the_page_takes_every_block(tmp_path: Path) -> None:
+    simulate.write(modelled.document(), tmp_path)
+    page = (tmp_path / simulate.PAGE).read_text()
+    blocks, _ = simulated(modelled.document())
+    assert len(blocks) == page.count("<!-- bench: ")
+    assert all(block in page for block in blocks.values())

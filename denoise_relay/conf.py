@@ -63,6 +63,8 @@ class RelaySettings:
     UPSTREAM_MAX_SECONDS: float = 900.0
     #: Largest file that the upstream takes at once.
     UPSTREAM_MAX_BYTES: int = 200 * 1024 * 1024
+    #: Send the upstream the sound of a video, or of anything that gets much smaller so.
+    SEND_SOUND_ONLY: bool = True
     #: Parts of one recording that are with the upstream at a time.
     UPSTREAM_PARTS_AT_ONCE: int = 2
     #: How often a part is submitted that the upstream fails.

@@ -40,11 +40,24 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Media:
+    """What a recording's file is: its own name's extension, and what was found in it."""
+
+    #: Lower-case, no dot; "" if the name has none.
+    extension: str
+    #: FFmpeg's short names: `wav`, `mov`, `ogg`…; `pcm_s16le`, `aac`, `opus`…
+    container: str
+    codec: str
+    has_video: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
     """The facts of a job when a runner takes it, maybe after another runner died with it."""
 
     job: UUID
-    #: A readable local file; the runner fetched it where the storage is remote.
+    #: A readable local file: the recording, or what it was converted to (`Backend.taken_as`). The
+    #: runner fetched it where the storage is remote.
     source: Path
     #: Lower-case, no dot: `wav`, `mp4`…
     extension: str
@@ -123,6 +136,19 @@ class Backend(ABC):
         """What one `run` takes. A longer or larger recording comes in parts, each as a run of its
         own, and the results are joined (`worker.parts`). Default: anything."""
         return Limits()
+
+    def taken_as(self, media: Media) -> str | None:
+        """The extension under which this backend takes such a file as it is; None if it does not.
+        Then its `source` is FLAC, with all of its sound (`worker.conversion`), where the engine is
+        installed. Default: anything, under its own extension."""
+        return media.extension
+
+    @property
+    def sound_only(self) -> bool:
+        """Whether the sound of a recording is better than all of its file, because the file has to
+        travel. Then `source` is the audio track of a video, copied where `taken_as` allows it.
+        Default: false."""
+        return False
 
     @classmethod
     def presets(cls, settings: RelaySettings) -> Sequence[Preset]:

@@ -1,9 +1,9 @@
 """The local denoiser: pure audio code, no Django, and no native code in the calling process.
 
 `probe` measures a file, `denoise` writes its denoised copy, `verify` compares the two, `analyse`
-makes what a player shows of them, `excerpt` cuts out the passage with most speech, and `splitting`
-has what long recordings need. All work in a child process with limits, so that a hostile file or a
-crash in a codec ends one job and not the server.
+makes what a player shows of them, `excerpt` cuts out the passage with most speech, `convert` makes
+FLAC of any recording, and `splitting` has what long recordings need. All work in a child process
+with limits, so that a hostile file or a crash in a codec ends one job and not the server.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from denoise_relay.engine.presets import PRESETS, Preset, available
 from denoise_relay.engine.protocol import (
     SEGMENT_SECONDS,
     Analysis,
+    Conversion,
     Excerpt,
     PartsPlan,
     Probe,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         probe,
         verify,
     )
+    from denoise_relay.engine.converting import COPIED_AS, convert
     from denoise_relay.engine.cores import Cores
     from denoise_relay.engine.rendering import RENDER_FORMATS, VIDEO_FORMATS, render
     from denoise_relay.engine.splitting import cut_part, join_parts, plan_parts
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 #: on its way, would otherwise spend half of its start on asyncio, which it does not use.
 _PARENTS: Final = {
     "commands": ("ANALYSIS_FILES", "analyse", "denoise", "excerpt", "probe", "verify"),
+    "converting": ("COPIED_AS", "convert"),
     "cores": ("Cores",),
     "rendering": ("RENDER_FORMATS", "VIDEO_FORMATS", "render"),
     "splitting": ("cut_part", "join_parts", "plan_parts"),
@@ -52,12 +55,14 @@ OUTPUT_SUFFIX: Final = ".flac"
 
 __all__ = [
     "ANALYSIS_FILES",
+    "COPIED_AS",
     "OUTPUT_SUFFIX",
     "PRESETS",
     "RENDER_FORMATS",
     "SEGMENT_SECONDS",
     "VIDEO_FORMATS",
     "Analysis",
+    "Conversion",
     "Cores",
     "EngineCrashed",
     "EngineUnavailable",
@@ -72,6 +77,7 @@ __all__ = [
     "Verification",
     "analyse",
     "available",
+    "convert",
     "cut_part",
     "denoise",
     "excerpt",

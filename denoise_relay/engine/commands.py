@@ -33,6 +33,7 @@ async def probe(
     path: str | os.PathLike[str],
     *,
     max_duration_seconds: float | None = None,
+    rescue: bool = False,
     peaks: str | os.PathLike[str] | None = None,
     timeout_seconds: float = 30.0,
 ) -> Probe:
@@ -41,7 +42,9 @@ async def probe(
     With `peaks`, a name that must be new, the waveform of a good file is written there: signed
     bytes, a minimum and a maximum for each `Probe.samples_per_pixel` samples, all channels taken
     together. That is 0, and no file is there, where a waveform cannot be made, or not within 8 s
-    or a third of the time; the answer is otherwise the same.
+    or a third of the time; the answer is otherwise the same. With `rescue`, a file of which a part
+    is missing is `Probe.damaged`, if a second or more can be read; `convert` then makes a whole
+    file of the rest.
 
     Raises `MediaRejected` (with `too_slow` after `timeout_seconds`), `EngineUnavailable`,
     `EngineCrashed`, or `OSError` if there is no such file.
@@ -49,6 +52,8 @@ async def probe(
     command = ["probe"]
     if max_duration_seconds is not None:
         command += ["--max-duration-seconds", str(float(max_duration_seconds))]
+    if rescue:
+        command.append("--rescue")
     source = absolute(path)
     waveform = None if peaks is None else absolute(peaks)
     if waveform is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
@@ -38,6 +38,10 @@ class Probe:
     has_video: bool
     #: Of the waveform that was written, at `sample_rate`; 0 if none was.
     samples_per_pixel: int = 0
+    #: True if a part of the file is missing or cannot be read: the duration is of the rest.
+    damaged: bool = False
+    #: What a damaged file's header says; 0 where it says nothing, or no more than there is.
+    announced_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,20 @@ class Cut:
     duration_seconds: float
 
 
+#: Endings of files that a track may be copied to.
+CopyEnding = Literal["flac", "m4a", "mp3", "ogg"]
+COPIES: Final[tuple[CopyEnding, ...]] = get_args(CopyEnding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """The sound of a recording in a file of its own."""
+
+    duration_seconds: float
+    #: `flac`, or that of a copy.
+    extension: CopyEnding
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
     """A file that was made from a recording and its clean copy."""
@@ -165,7 +183,8 @@ MAX_SEGMENTS: Final = 20_000
 READING: Final = "Reading audio"
 ISOLATING: Final = "Isolating voice"
 WRITING: Final = "Writing audio"
-MESSAGES: Final = frozenset({READING, ISOLATING, WRITING})
+CONVERTING: Final = "Converting audio"
+MESSAGES: Final = frozenset({READING, ISOLATING, WRITING, CONVERTING})
 
 #: Of one recording: with their cuts, a plan must fit into one line.
 MAX_PARTS: Final = 64

@@ -132,6 +132,8 @@ def _store(
             job.size_bytes = validated.size_bytes
             job.duration_seconds = validated.duration_seconds
             job.is_video = validated.is_video
+            job.container, job.codec = validated.container, validated.codec
+            job.damaged, job.announced_seconds = validated.damaged, validated.announced_seconds
         else:
             job.file_name = excerpts.excerpt_name(validated.name)
             with cut.path.open("rb") as content:

@@ -47,13 +47,18 @@ def available() -> bool:
 
 @contextlib.asynccontextmanager
 async def cut(file: File[bytes], validated: ValidatedFile) -> AsyncIterator[Cut | None]:
-    """Cut the excerpt of a validated file; None if the file is short enough to be denoised whole.
+    """Cut the excerpt of a validated file; None if the file is denoised whole: a short one, or a
+    damaged one.
 
     Raises `UploadRejected`, with `no_excerpt` where the engine is not installed.
     """
     if not available():
         raise UploadRejected(_("Excerpts cannot be made here. Send it whole."), code="no_excerpt")
-    if validated.duration_seconds is None or validated.duration_seconds < LEAST_SECONDS:
+    if (
+        validated.duration_seconds is None
+        or validated.duration_seconds < LEAST_SECONDS
+        or validated.damaged  # what is missing is said of the whole
+    ):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="denoise-excerpt-") as folder:

@@ -35,7 +35,7 @@ ORPHAN_AGE = timedelta(days=1)
 #: Folder of the recordings in the storage.
 ROOT = "denoise"
 #: The columns of a job that name files in the storage.
-FILES = ("original", "whole", "result")
+FILES = ("original", "whole", "sent", "result")
 # Names that `models.media_name` makes. Other files in the folder are left alone.
 _FOLDER = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"(?P<job>[0-9a-f]{32})\.[a-z0-9]{1,10}(?:_[A-Za-z0-9]{7})?")

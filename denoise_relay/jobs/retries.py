@@ -10,7 +10,7 @@ from django.db import IntegrityError
 
 from denoise_relay.backends import presets
 from denoise_relay.exceptions import NotEnded, RecordingDeleted
-from denoise_relay.formats import VIDEO, extension_of
+from denoise_relay.formats import MORE_VIDEO, VIDEO, extension_of
 from denoise_relay.jobs import options, validation
 from denoise_relay.jobs.enqueue import enqueue
 from denoise_relay.jobs.limits import Origin
@@ -27,6 +27,10 @@ _COPIED = (
     "size_bytes",
     "duration_seconds",
     "is_video",
+    "container",
+    "codec",
+    "damaged",
+    "announced_seconds",
     "whole_name",
     "whole_duration_seconds",
     "excerpt_start_seconds",
@@ -79,7 +83,7 @@ def repetition(job: Job, job_id: UUID | None, changed: Options | None, **more: A
     Raises `UploadRejected` if the options in `changed` cannot be had.
     """
     copied = {name: getattr(job, name) for name in _COPIED}
-    files = {"original": job.original.name, "whole": job.whole.name}
+    files = {name: getattr(job, name).name for name in ("original", "whole", "sent")}
     kept = options.kept(job, changed).columns()
     return Job(id=job_id or uuid4(), retry_of=job, **files, **copied, **kept, **more)
 
@@ -149,7 +153,7 @@ def denoise_whole(job: Job, *, changed: Options | None = None, origin: Origin | 
                 file_name=job.whole_name,
                 size_bytes=size_bytes,
                 duration_seconds=job.whole_duration_seconds,
-                is_video=extension_of(job.whole_name) in VIDEO,
+                is_video=extension_of(job.whole_name) in VIDEO | MORE_VIDEO,
                 **{name: getattr(job, name) for name in _OWNERSHIP},
                 **kept,
             ),

@@ -1,7 +1,8 @@
 """Validates a file before it becomes a job; error messages are for the person who uploads.
 
-The content is checked by `engine.probe` in a child process with limits. Where the engine is not
-installed, only size and extension are checked, and the backend may reject the file later.
+The content is checked by `engine.probe` in a child process with limits: what it reads is taken,
+whatever the name says. Where the engine is not installed, only size and extension are checked, and
+the backend may reject the file later.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.events import clean_text
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
-from denoise_relay.formats import AUDIO, VIDEO, extension_of
+from denoise_relay.formats import AUDIO, KNOWN, MORE_VIDEO, VIDEO, extension_of
 from denoise_relay.jobs import waveforms
 from denoise_relay.waveform import Peaks
 
@@ -53,6 +54,12 @@ class ValidatedFile:
     #: None where the engine is not installed.
     duration_seconds: float | None
     is_video: bool
+    #: FFmpeg's names; "" where the engine is not installed.
+    container: str = ""
+    codec: str = ""
+    #: Whether a part of it is missing, and what its header announces, where that is known.
+    damaged: bool = False
+    announced_seconds: float | None = None
     #: None where it could not be made, or not in time.
     waveform: Peaks | None = None
 
@@ -60,7 +67,7 @@ class ValidatedFile:
 async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
     """Check a file; raises `UploadRejected`. `name` is shown instead of the file's own."""
     display = display_name(name or file.name or "")
-    if name and extension_of(display) not in AUDIO | VIDEO:
+    if name and extension_of(display) not in KNOWN:
         # "My talk" for talk.wav becomes "My talk.wav".
         display = display_name(f"{display}.{extension_of(display_name(file.name or ''))}")
     limit = relay_settings().MAX_UPLOAD_BYTES
@@ -76,19 +83,33 @@ async def validate(file: File[bytes], name: str | None = None) -> ValidatedFile:
             code="too_large",
         )
     extension = extension_of(display)
-    if extension not in AUDIO | VIDEO:
-        raise UploadRejected(
-            _("This kind of file cannot be processed. Use %(formats)s.")
-            % {"formats": ", ".join(sorted(ext.upper() for ext in AUDIO | VIDEO))},
-            code="unsupported",
+    probe, waveform = await _probe(file, extension) if engine.available() else (None, None)
+    if probe is None:
+        if extension not in KNOWN:
+            raise _unsupported()
+        is_video = extension in VIDEO | MORE_VIDEO
+        return ValidatedFile(
+            name=display, size_bytes=size, duration_seconds=None, is_video=is_video
         )
-    duration, waveform = await _probe(file) if engine.available() else (None, None)
     return ValidatedFile(
         name=display,
         size_bytes=size,
-        duration_seconds=duration,
-        is_video=extension in VIDEO,
+        duration_seconds=probe.duration_seconds,
+        # By the contract, its list of names says what is a video; of others, the content.
+        is_video=extension in VIDEO or (extension not in AUDIO and probe.has_video),
+        container=probe.container,
+        codec=probe.codec,
+        damaged=probe.damaged,
+        announced_seconds=probe.announced_seconds or None,
         waveform=waveform,
+    )
+
+
+def _unsupported() -> UploadRejected:
+    return UploadRejected(
+        _("This kind of file cannot be processed. Use %(formats)s.")
+        % {"formats": ", ".join(sorted(ext.upper() for ext in AUDIO | VIDEO))},
+        code="unsupported",
     )
 
 
@@ -111,35 +132,43 @@ def validated_preset(name: str) -> str:
     raise UploadRejected(text % {"name": shown, "known": known}, code="unknown_preset")
 
 
-async def _probe(file: File[bytes]) -> tuple[float | None, Peaks | None]:
-    """The duration and the waveform. Raises `UploadRejected`."""
+async def _probe(file: File[bytes], extension: str) -> tuple[engine.Probe | None, Peaks | None]:
+    """The facts and the waveform; None where the engine is installed in part only. Raises
+    `UploadRejected`."""
     settings = relay_settings()
     async with _probe_slot(), on_disk(file) as path:
         with tempfile.TemporaryDirectory(prefix="denoise-waveform-") as folder:
             peaks = Path(folder, "peaks") if settings.ANALYSE_RESULTS else None
-            probe = await _probed(path, settings.MAX_DURATION_SECONDS, peaks)
-            if probe is None:
-                return None, None  # installed in part only; the backend may reject the file later
-            return probe.duration_seconds, await _waveform(probe, peaks)
+            try:
+                probe = await engine.probe(
+                    path,
+                    max_duration_seconds=settings.MAX_DURATION_SECONDS,
+                    rescue=True,
+                    peaks=peaks,
+                )
+            except engine.EngineUnavailable:
+                return None, None  # the backend may reject the file later
+            except (engine.MediaRejected, engine.EngineCrashed) as error:
+                raise _rejection(error, extension) from error
+            return probe, await _waveform(probe, peaks)
 
 
-async def _probed(path: Path, limit: float, peaks: Path | None) -> engine.Probe | None:
-    try:
-        return await engine.probe(path, max_duration_seconds=limit, peaks=peaks)
-    except engine.EngineUnavailable:
-        return None
-    except engine.MediaRejected as error:
-        if error.code == "too_slow":
-            # Damaged files are found out in no time; a machine that is busy is not their fault.
-            text = _("The server is busy and could not check this file. Try again in a moment.")
-            raise UploadDeferred(text, code=error.code) from error
-        raise UploadRejected(str(error), code=error.code) from error
-    except engine.EngineCrashed as error:
+def _rejection(
+    error: engine.MediaRejected | engine.EngineCrashed, extension: str
+) -> UploadRejected:
+    if isinstance(error, engine.EngineCrashed):
         # Native code crashed on this file: it is hostile or badly broken.
-        raise UploadRejected(
+        return UploadRejected(
             _("This file could not be read. Convert it to WAV or MP3 and try again."),
             code="not_media",
-        ) from error
+        )
+    if error.code == "too_slow":
+        # Damaged files are found out in no time; a machine that is busy is not their fault.
+        text = _("The server is busy and could not check this file. Try again in a moment.")
+        return UploadDeferred(text, code=error.code)
+    if error.code == "not_media" and extension not in KNOWN:
+        return _unsupported()  # neither its name nor its content is that of a recording
+    return UploadRejected(str(error), code=error.code)
 
 
 async def _waveform(probe: engine.Probe, peaks: Path | None) -> Peaks | None:

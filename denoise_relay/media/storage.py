@@ -13,12 +13,18 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.uploadedfile import UploadedFile
 
+from denoise_relay.formats import extension_of
 from denoise_relay.models import Job, media_name, media_storage
 from denoise_relay.runtime import disk
 
 
 def local_copy(job: Job, workspace: Path) -> Path:
-    """A local path of the original: the storage's own, or a copy in `workspace` if it has none."""
+    """A local path of the recording: the storage's own, or a copy in `workspace` if it has none.
+
+    It is the original; of a damaged one, what could be read of it, once that has been made.
+    """
+    if job.damaged and job.sent.name:
+        return local_file(job.sent.name, workspace / f"sent.{extension_of(job.sent.name)}")
     return local_file(job.original.name or "", workspace / f"original.{job.extension or 'bin'}")
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from denoise_relay.models.analysis import DerivedFile, Segment, Waveform
 from denoise_relay.models.api_keys import ApiKey
+from denoise_relay.models.choices import StatusChoices
 from denoise_relay.models.comparisons import Answer, Comparison, ComparisonItem, Method, Vote
 from denoise_relay.models.events import Event
 from denoise_relay.models.jobs import (
     Job,
-    StatusChoices,
     current_jobs,
     media_name,
     media_storage,

@@ -16,7 +16,7 @@ from denoise_relay.events import MESSAGE_LIMIT, Stage
 from denoise_relay.formats import extension_of
 from denoise_relay.lifecycle import ACTIVE, TERMINAL, Status
 from denoise_relay.models.api_keys import ApiKey
-from denoise_relay.models.choices import values
+from denoise_relay.models.choices import StatusChoices, values
 
 
 def media_storage() -> Storage:
@@ -29,17 +29,6 @@ def media_name(job: Job, filename: str) -> str:
     """A name for the storage that nobody can guess. The uploaded file's own name is in the row."""
     suffix = filename.rpartition(".")[2].lower()
     return f"denoise/{secrets.token_hex(16)}/{job.pk.hex}.{suffix}"
-
-
-class StatusChoices(models.TextChoices):
-    """`lifecycle.Status` with labels for people."""
-
-    QUEUED = Status.QUEUED.value, _("Queued")
-    SUBMITTING = Status.SUBMITTING.value, _("Uploading")
-    PROCESSING = Status.PROCESSING.value, _("Processing")
-    DONE = Status.DONE.value, _("Done")
-    ERROR = Status.ERROR.value, _("Failed")
-    CANCELED = Status.CANCELED.value, _("Canceled")
 
 
 class Job(models.Model):
@@ -76,6 +65,24 @@ class Job(models.Model):
     size_bytes = models.PositiveBigIntegerField(_("size"), default=0)
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     is_video = models.BooleanField(_("video"), default=False)
+    # What was found in it, in FFmpeg's words; "" where nobody has looked.
+    container = models.CharField(max_length=32, blank=True, default="", db_default="")
+    codec = models.CharField(max_length=32, blank=True, default="", db_default="")
+    # Whether a part of the file is missing, so that `duration_seconds` is of the rest, and what its
+    # header announces; null if that is not known.
+    damaged = models.BooleanField(_("damaged"), default=False, db_default=False)
+    announced_seconds = models.FloatField(_("announced duration"), null=True, blank=True)
+    # What the backend gets in its place, where it does not take it as it is: made once, so that
+    # every submission, also of a retry, sends the same bytes. Other jobs may name the same file.
+    sent = models.FileField(
+        _("sent"),
+        upload_to=media_name,
+        storage=media_storage,
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+    )
     # Set where `original` is an excerpt: the recording it was cut from, and where it begins. Other
     # jobs may name the same files.
     whole = models.FileField(

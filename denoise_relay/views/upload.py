@@ -26,7 +26,7 @@ from denoise_relay.access import Viewer
 from denoise_relay.backends import presets
 from denoise_relay.conf import relay_settings
 from denoise_relay.exceptions import UploadDeferred, UploadRejected
-from denoise_relay.formats import AUDIO, VIDEO
+from denoise_relay.formats import AUDIO, KNOWN, VIDEO
 from denoise_relay.jobs import actions, excerpts, form_tokens, limits, lists, validation
 from denoise_relay.jobs.idempotency import once
 from denoise_relay.jobs.limits import Origin
@@ -203,7 +203,8 @@ def _render_upload(request: HttpRequest, viewer: Viewer, result: FormResult) -> 
         "option_fields": upload_form.option_fields(request),
         # After a refusal, the page shows what was chosen.
         "preset": request.POST.get(upload_form.PRESET_FIELD) or presets.default_name(),
-        "extensions": sorted(AUDIO) + sorted(VIDEO),
+        "extensions": sorted(KNOWN),
+        # For templates of a site: ours says "any", because content decides.
         "audio_formats": ", ".join(sorted(name.upper() for name in AUDIO)),
         "video_formats": ", ".join(sorted(name.upper() for name in VIDEO)),
         # As text: scripts read these, and a template would add the language's separators.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.utils.translation import gettext as _
 
@@ -11,6 +12,7 @@ from denoise_relay.backends.base import Backend, Result, Run
 from denoise_relay.conf import RelaySettings
 from denoise_relay.journal.leases import Lease
 from denoise_relay.models import Job
+from denoise_relay.presentation import clock
 from denoise_relay.worker.analysis import Analysis, Analyst
 from denoise_relay.worker.deadline import Deadline
 from denoise_relay.worker.options import OptionApplier
@@ -48,12 +50,14 @@ class Finisher:
         job: Job,
         result: Result,
         *,
+        recording: Path,
         backend: Backend,
         deadline: Deadline,
         results: ResultStore,
         workspace: contextlib.ExitStack,
     ) -> Finished:
-        """Do with a result what its job wants, look at it, and store it.
+        """Do with a result what its job wants, look at it beside the `recording` as it was
+        uploaded, and store it.
 
         `workspace` is closed when nothing is done with the job's files any more. Raises
         `JobFailed`; the caller cancels this at the job's deadline.
@@ -62,21 +66,42 @@ class Finisher:
         result, doubt = await self._options.applied(
             run, job, result, within=deadline.seconds_left / 2
         )
-        source, folder = run.assignment.source, run.assignment.workspace
-        async with self._analyst.analysing(job, lease, source, result.file, folder) as analysis:
-            found = await self._verified(run, job, backend, result, deadline.seconds_left / 2)
+        folder = run.assignment.workspace
+        async with self._analyst.analysing(job, lease, recording, result.file, folder) as analysis:
+            found = await self._verified(
+                run, job, backend, recording, result, deadline.seconds_left / 2
+            )
             where = await results.store(job, result)
             analysis.keep(workspace.pop_all())
-        warning = " ".join(text for text in (doubt, found) if text)
+        warning = " ".join(text for text in (_missing(job), doubt, found) if text)
         return Finished(where=where, warning=warning, analysis=analysis)
 
     async def _verified(
-        self, run: Run, job: Job, backend: Backend, result: Result, within: float
+        self,
+        run: Run,
+        job: Job,
+        backend: Backend,
+        recording: Path,
+        result: Result,
+        within: float,
     ) -> str:
         if result.file is None or not self._verifier.enabled:
             return ""
         run.report(99.0, _("Checking the result"))
-        source = run.assignment.source
         return await self._verifier.warning_about(
-            job.pk, backend, source, result.file, within=within
+            job.pk, backend, recording, result.file, within=within
         )
+
+
+def _missing(job: Job) -> str:
+    """What people should know about a damaged recording; "" of a whole one."""
+    if not job.damaged:
+        return ""
+    if not job.announced_seconds:
+        text = _("The recording is damaged: only %(stop)s of it could be read.")
+    else:
+        text = _("The recording stops at %(stop)s, though its header announces %(announced)s.")
+    return text % {
+        "stop": clock(job.duration_seconds),
+        "announced": clock(job.announced_seconds),
+    }

@@ -37,8 +37,8 @@ OVERLAP_SECONDS = 2.0
 _PARTS_PCT = 97.0
 
 
-def needed(job: Job, limits: Limits) -> bool:
-    """Whether this job is done in parts."""
+def needed(job: Job, limits: Limits, *, size_bytes: int | None = None) -> bool:
+    """Whether this job is done in parts. `size_bytes` is of what would be sent."""
     if limits == Limits() or not engine.available():
         return False
     in_parts = job.upstream_id == str(job.pk)
@@ -46,8 +46,8 @@ def needed(job: Job, limits: Limits) -> bool:
         # Begun as a whole, when the limits were others: it has been paid for.
         return False
     too_long = limits.seconds is not None and (job.duration_seconds or 0) > limits.seconds
-    too_large = limits.size_bytes is not None and job.size_bytes > limits.size_bytes
-    return too_long or too_large or in_parts
+    size_bytes = job.size_bytes if size_bytes is None else size_bytes
+    return too_long or in_parts or size_bytes > (limits.size_bytes or 2**50)
 
 
 class PartedJob:

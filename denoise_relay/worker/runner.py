@@ -24,7 +24,7 @@ from denoise_relay.lifecycle import Status, is_fetchable
 from denoise_relay.media import storage
 from denoise_relay.models import Job
 from denoise_relay.runtime import database, logs, metrics
-from denoise_relay.worker import parts, workspace
+from denoise_relay.worker import conversion, parts, workspace
 from denoise_relay.worker.analysis import Analysis
 from denoise_relay.worker.conclusion import CONCLUDE_SECONDS, conclude
 from denoise_relay.worker.deadline import Deadline
@@ -137,13 +137,15 @@ class Runner:
             folder = Path(stack.enter_context(workspace.new_folder(self._settings)))
             try:
                 async with asyncio.timeout_at(deadline.at) as timeout:
-                    self._assignment = await workspace.assignment(job, folder, preset)
-                    result = await self._done(job)
+                    assignment = await workspace.assignment(job, folder, preset)
+                    result = await self._done(job, assignment)
                     return await self._finisher.finish(
                         self,
                         self._lease,
                         job,
                         result,
+                        # What is missing cannot be compared.
+                        recording=self.assignment.source if job.damaged else assignment.source,
                         backend=self._backend,
                         deadline=deadline,
                         results=results,
@@ -157,13 +159,19 @@ class Runner:
                 text = _("This took too long and was stopped.")
                 raise JobFailed(text, detail="deadline") from error
 
-    async def _done(self, job: Job) -> Result:
-        if not parts.needed(job, self._backend.limits):
+    async def _done(self, job: Job, assignment: Assignment) -> Result:
+        assignment = self._assignment = await conversion.prepared(
+            job, assignment, self._backend, report=self.report, keep=self._sent
+        )
+        if not parts.needed(job, self._backend.limits, size_bytes=assignment.size_bytes):
             return await self._backend.run(self)
         self._parted = True
         return await PartedJob(
             self, self._lease, job, backend=self._backend, settings=self._settings
         ).run()
+
+    async def _sent(self, name: str) -> None:
+        await self._write(None, sent=name)
 
     async def _finish(self, done: Finished, begun: float) -> None:
         try:

@@ -11,7 +11,8 @@ from typing import ClassVar
 from django.core.checks import CheckMessage
 from django.utils.translation import gettext as _
 
-from denoise_relay.backends.base import Backend, Limits, Result, Run
+from denoise_relay.backends.base import Backend, Limits, Media, Result, Run
+from denoise_relay.backends.upstream.accepted import contract_extension
 from denoise_relay.backends.upstream.checks import check_upstream
 from denoise_relay.backends.upstream.client import UpstreamClient
 from denoise_relay.backends.upstream.context import RetryPolicy, RunContext
@@ -48,6 +49,13 @@ class UpstreamBackend(Backend):
     def limits(self) -> Limits:
         settings = self.settings
         return Limits(seconds=settings.UPSTREAM_MAX_SECONDS, size_bytes=settings.UPSTREAM_MAX_BYTES)
+
+    def taken_as(self, media: Media) -> str | None:
+        return contract_extension(media)
+
+    @property
+    def sound_only(self) -> bool:
+        return self.settings.SEND_SOUND_ONLY
 
     async def run(self, run: Run) -> Result:
         context = RunContext(

@@ -67,7 +67,11 @@ def _probe(options: argparse.Namespace, reporter: _Reporter) -> Any:
     # Brings native libraries with it: only now that the limits hold.
     from denoise_relay.engine.child.probe import probe_file
 
-    probe = probe_file(options.source, max_duration_seconds=options.max_duration_seconds)
+    probe = probe_file(
+        options.source,
+        max_duration_seconds=options.max_duration_seconds,
+        rescue=options.rescue,
+    )
     if options.peaks is None:
         return probe
     from denoise_relay.engine.child.peaks import write_peaks
@@ -161,6 +165,20 @@ def _excerpt(options: argparse.Namespace, reporter: _Reporter) -> Any:
     return protocol.Excerpt(start_seconds=found.start_seconds, duration_seconds=duration)
 
 
+def _convert(options: argparse.Namespace, reporter: _Reporter) -> Any:
+    from denoise_relay.engine.child.sound_file import make_sound_file
+
+    return make_sound_file(
+        options.source,
+        options.target,
+        copy=options.copy,
+        on_read=lambda share: reporter.progress(share * _READ_PCT, protocol.READING),
+        on_converted=lambda share: reporter.progress(
+            _READ_PCT + share * (100.0 - _READ_PCT), protocol.CONVERTING
+        ),
+    )
+
+
 def _plan(options: argparse.Namespace, reporter: _Reporter) -> Any:
     from denoise_relay.engine.child.parts import plan_parts
 
@@ -220,6 +238,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, _Reporter], Any]]] = {
     "verify": _verify,
     "analyse": _analyse,
     "excerpt": _excerpt,
+    "convert": _convert,
     "plan": _plan,
     "cut": _cut,
     "join": _join,

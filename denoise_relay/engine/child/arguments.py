@@ -6,6 +6,7 @@ import argparse
 import os
 
 from denoise_relay.engine.presets import PRESETS
+from denoise_relay.engine.protocol import COPIES
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -16,6 +17,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     probe = commands.add_parser("probe")
     probe.add_argument("--max-duration-seconds", type=float)
+    probe.add_argument("--rescue", action="store_true")
     probe.add_argument("--peaks")
     probe.add_argument("--peaks-seconds", type=float, default=8.0)
     probe.add_argument("source")
@@ -37,6 +39,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     excerpt.add_argument("--seconds", type=float, required=True)
     excerpt.add_argument("source")
     excerpt.add_argument("target")
+    convert = commands.add_parser("convert")
+    convert.add_argument("--copy", choices=COPIES)
+    convert.add_argument("source")
+    convert.add_argument("target")
     plan = commands.add_parser("plan")
     plan.add_argument("--max-seconds", type=float, required=True)
     plan.add_argument("--max-bytes", type=int, required=True)

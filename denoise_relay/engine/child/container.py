@@ -14,16 +14,31 @@ from av.stream import Disposition
 
 from denoise_relay.engine.errors import MediaRejected
 
-#: FFmpeg's names. Playlists and scripts (hls, dash, concat, sdp, …) are what this keeps out.
-DEMUXERS: Final = ("wav", "mp3", "mov", "flac", "ogg", "matroska", "avi", "aac")
-_DECODERS: Final = (
-    "aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "dca", "eac3", "flac", "gsm_ms",
-    "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "speex",
-    "truehd", "vorbis", "libvorbis", "wmav1", "wmav2",
-    "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
-    "pcm_alaw", "pcm_mulaw", "pcm_bluray", "pcm_f32be", "pcm_f32le", "pcm_f64be", "pcm_f64le",
-    "pcm_s8", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le",
-    "pcm_s64be", "pcm_s64le", "pcm_u8", "pcm_u16be", "pcm_u16le",
+#: FFmpeg's names: all that people record, or have. Playlists and scripts (hls, dash, concat, sdp…)
+#: are what this keeps out. docs/formats.md is made from it.
+DEMUXERS: Final = (
+    "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dsf", "dss", "dts", "dtshd",
+    "dv", "eac3", "flac", "flv", "ircam", "loas", "matroska", "mov", "mp3", "mpc", "mpc8", "mpeg",
+    "mpegts", "mxf", "ogg", "oma", "qcp", "rm", "shn", "sox", "tak", "truehd", "tta", "voc", "w64",
+    "wav", "wtv", "wv",
+)  # fmt: skip
+DECODERS: Final = (
+    "aac", "aac_latm", "ac3", "alac", "als", "amrnb", "amrwb", "ape",
+    "atrac1", "atrac3", "atrac3al", "atrac3plus", "atrac3plusal", "cook", "dca", "dsd_lsbf",
+    "dsd_lsbf_planar", "dsd_msbf", "dsd_msbf_planar", "dss_sp", "dst", "dvaudio", "eac3", "evrc",
+    "flac", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gsm_ms", "ilbc", "imc", "mace3",
+    "mace6", "mlp", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "mpc7", "mpc8",
+    "nellymoser", "on2avc", "opus", "libopus", "qcelp", "qdm2", "qdmc", "ralf", "real_144",
+    "real_288", "s302m", "shorten", "sipr", "speex", "tak", "truehd", "truespeech", "tta",
+    "vorbis", "wavpack", "wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice",
+    "adpcm_adx", "adpcm_g726", "adpcm_g726le", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
+    "adpcm_sbpro_2", "adpcm_sbpro_3", "adpcm_sbpro_4", "adpcm_swf", "adpcm_yamaha",
+    "pcm_alaw", "pcm_bluray", "pcm_dvd", "pcm_f16le", "pcm_f24le", "pcm_f32be", "pcm_f32le",
+    "pcm_f64be", "pcm_f64le", "pcm_mulaw", "pcm_s8", "pcm_s8_planar", "pcm_s16be",
+    "pcm_s16be_planar", "pcm_s16le", "pcm_s16le_planar", "pcm_s24be", "pcm_s24daud", "pcm_s24le",
+    "pcm_s24le_planar", "pcm_s32be", "pcm_s32le", "pcm_s32le_planar", "pcm_s64be", "pcm_s64le",
+    "pcm_u8", "pcm_u16be", "pcm_u16le", "pcm_u24be", "pcm_u24le", "pcm_u32be", "pcm_u32le",
+    "pcm_vidc",
 )  # fmt: skip
 MAX_STREAMS: Final = 64
 #: Sample entries of encrypted tracks in MP4 (ISO/IEC 14496-12, 8.12), of iTunes and of Audible.
@@ -80,7 +95,7 @@ def open_container(source: Source, *, flags: str = "") -> InputContainer:
             "r",
             container_options={
                 "format_whitelist": ",".join(DEMUXERS),
-                "codec_whitelist": ",".join(_DECODERS),
+                "codec_whitelist": ",".join(DECODERS),
                 "protocol_whitelist": "",
                 "max_streams": str(MAX_STREAMS),
                 **({"fflags": flags} if flags else {}),
@@ -106,7 +121,7 @@ def audio_stream(container: InputContainer) -> AudioStream:
     streams = list(container.streams.audio)
     if not streams:
         raise MediaRejected("no_audio")
-    known = [stream for stream in streams if _decoder(stream) in _DECODERS]
+    known = [stream for stream in streams if _decoder(stream) in DECODERS]
     if any(stream.codec_context.codec_tag in _PROTECTED for stream in streams):
         raise MediaRejected("protected")
     if not known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import av.error
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from denoise_relay.engine.errors import MediaRejected
 
@@ -52,19 +53,27 @@ _UNKNOWN_POSITION: Final = (0.5, 0.5)
 class Block:
     """Consecutive samples as the decoder delivered them."""
 
-    #: float32, shape (channels, samples), finite, nominally within ±1. At most 2 channels.
+    #: float32, shape (channels, samples), finite, nominally within ±1. At most 2 channels, unless
+    #: more were asked for.
     samples: Samples
     rate: int
 
 
-def decode(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+def decode(
+    container: InputContainer,
+    stream: AudioStream,
+    *,
+    most_channels: int = 2,
+    rescue: bool = False,
+) -> Iterator[Block]:
     """Yield the track from start to end: encoder priming removed, exactly what a player plays.
 
-    More than 2 channels are mixed down to stereo. Rate and channel count may change in mid-stream;
-    each block says its own rate. Raises `MediaRejected("truncated")` when too much is damaged.
+    More than `most_channels` are mixed down to stereo. Rate and channel count may change in
+    mid-stream; each block says its own rate. Raises `MediaRejected("truncated")` when too much is
+    damaged; with `rescue` it yields what can be read.
     """
     packets = errors = 0
-    for packet in container.demux(stream):
+    for packet in readable(container, stream) if rescue else container.demux(stream):
         packets += 1
         try:
             frames = packet.decode()
@@ -72,12 +81,22 @@ def decode(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
             raise
         except av.error.FFmpegError as exc:
             errors += 1
-            if errors > max(_TOLERATED_ERRORS, packets * _TOLERATED_ERROR_SHARE):
+            if not rescue and errors > max(_TOLERATED_ERRORS, packets * _TOLERATED_ERROR_SHARE):
                 raise MediaRejected("truncated") from exc
             continue
         for frame in frames:
             if frame.samples:
-                yield to_block(frame)
+                yield to_block(frame, most_channels=most_channels)
+
+
+def readable(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """The packets of a track, as far as the file can be read; then the empty one."""
+    try:
+        yield from container.demux(stream)
+    except (av.error.InvalidDataError, av.error.EOFError):
+        end: Any = Packet()
+        end.stream = stream
+        yield end
 
 
 def joined(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -100,7 +119,7 @@ def joined(blocks: Iterable[Block]) -> Iterator[Block]:
         yield Block(samples=np.concatenate(waiting, axis=1), rate=kind[0])
 
 
-def to_block(frame: AudioFrame) -> Block:
+def to_block(frame: AudioFrame, *, most_channels: int = 2) -> Block:
     """Convert one frame of any sample format to a block."""
     rate, channels = frame.sample_rate, frame.layout.nb_channels
     if not MIN_RATE <= rate <= MAX_RATE or not 1 <= channels <= MAX_CHANNELS:
@@ -110,7 +129,7 @@ def to_block(frame: AudioFrame) -> Block:
             f"Send {MIN_RATE} to {MAX_RATE} Hz and at most {MAX_CHANNELS} channels.",
         )
     samples = _to_float(frame, channels)
-    if channels > 2:
+    if channels > most_channels:
         samples = _downmix([channel.name for channel in frame.layout.channels], samples)
     return Block(samples=samples, rate=rate)
 

@@ -12,7 +12,10 @@ from av.audio.resampler import AudioResampler
 
 from denoise_relay.engine.child.decode import Block, Samples
 
-LAYOUTS: Final = {1: "mono", 2: "stereo", 4: "quad"}
+#: By number of channels, as FLAC has them.
+LAYOUTS: Final = dict(
+    enumerate(("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"), start=1)
+)
 
 
 class Resampler:
@@ -71,9 +74,8 @@ def converted(blocks: Iterable[Block], rate: int) -> Iterator[Samples]:
 
 
 def with_channels(samples: Samples, channels: int) -> Samples:
-    """Mono to stereo by doubling, stereo to mono by the mean."""
+    """Mono to more by doubling, more to mono, and to any other number, by the mean."""
     if len(samples) == channels:
         return samples
-    if channels == 1:
-        return np.asarray(samples.mean(axis=0, keepdims=True), np.float32)
-    return np.repeat(samples, channels, axis=0)
+    mono = np.asarray(samples.mean(axis=0, keepdims=True), np.float32)
+    return mono if channels == 1 else np.repeat(mono, channels, axis=0)

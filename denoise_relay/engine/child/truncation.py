@@ -27,6 +27,8 @@ def is_truncated(file: BinaryIO) -> bool:
     head = _read(file, 0, 12)
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         return _riff(file, size)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return int.from_bytes(head[4:8], "big") + 8 > size + _SLACK_BYTES
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return _mp4(file, size)
     if head[:4] == b"OggS":
@@ -74,6 +76,27 @@ def _riff(file: BinaryIO, size: int) -> bool:
     return False
 
 
+def wave_seconds(file: BinaryIO) -> float:
+    """The length of the samples that a WAV file announces; 0 if that is not known."""
+    if _read(file, 0, 4) not in (b"RIFF", b"RF64", b"BW64"):
+        return 0.0
+    position, bytes_per_second, long_data_size = 12, 0, 0
+    for _ in range(_MAX_BOXES):
+        header = _read(file, position, 24)
+        if len(header) < 8:
+            break
+        name, length = struct.unpack("<4sI", header[:8])
+        if name == b"fmt " and len(header) >= 20:
+            bytes_per_second = int.from_bytes(header[16:20], "little")
+        elif name == b"ds64" and len(header) >= 24:
+            long_data_size = int.from_bytes(header[16:24], "little")
+        elif name == b"data":
+            announced = long_data_size or (length if length < _RIFF_UNKNOWN else 0)
+            return announced / bytes_per_second if bytes_per_second else 0.0
+        position += 8 + length + (length & 1)
+    return 0.0
+
+
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
     """Names and ends of the top-level MP4 boxes."""
     position = 0
@@ -100,6 +123,12 @@ def _mp4(file: BinaryIO, size: int) -> bool:
         if end > size and name in (b"moov", b"mdat", b"moof"):
             return True
     return not names & {b"moov", b"moof", b"meta"}  # `meta` alone is a HEIC or AVIF picture
+
+
+def has_index(file: BinaryIO) -> bool:
+    """Whether an MP4 file has the whole of the box that says where its samples are."""
+    size = file.seek(0, io.SEEK_END)
+    return any(name == b"moov" and end <= size for name, end in _boxes(file, size))
 
 
 def _ogg(file: BinaryIO, size: int) -> bool:

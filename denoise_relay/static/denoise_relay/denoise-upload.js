@@ -7,6 +7,7 @@ import { part } from "./parts.js";
 import { formSender } from "./upload/form.js";
 import { numbered } from "./upload/form_tokens.js";
 import { UploadQueue } from "./upload/queue.js";
+import { mayBeRecording } from "./upload/recording.js";
 import { jobRow, newRow, showUpload } from "./upload/row.js";
 import { resumable } from "./upload/tus.js";
 
@@ -141,9 +142,8 @@ export class DenoiseUpload extends HTMLElement {
     const limit = Number(this.dataset.maxBytes);
     if (file.size === 0) return this.#texts.empty;
     if (limit > 0 && file.size > limit) return this.#texts.tooLarge;
-    const extension = file.name.toLowerCase().split(".").slice(1).pop() ?? "";
     const known = (this.dataset.extensions ?? "").split(" ").filter(Boolean);
-    return known.length > 0 && !known.includes(extension) ? this.#texts.unsupported : "";
+    return mayBeRecording(file, known) ? "" : this.#texts.unsupported;
   }
 
   /** @param {string} text "" hides it */

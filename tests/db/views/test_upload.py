@@ -131,3 +131,11 @@ def test_pages_are_private(client: Client, mine: dict[str, Any]) -> None:
     job = stored_job(**mine)
     for path in ("/", f"/jobs/{job.pk}/"):
         assert "private" in client.get(path)["Cache-Control"]
+
+
+def test_the_page_asks_for_any_recording(client: Client) -> None:
+    page = client.get("/").content.decode()
+    assert "Any audio or video, up to" in page
+    (accept,) = re.findall(r'accept="([^"]+)"', page)
+    assert accept.startswith("audio/*,video/*,")
+    assert {".opus", ".amr", ".caf", ".w64", ".3gp", ".wav", ".m4v"} <= set(accept.split(","))

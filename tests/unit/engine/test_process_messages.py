@@ -19,6 +19,8 @@ GOOD_PROBE = {
     "container": "flac",
     "has_video": False,
     "samples_per_pixel": 0,
+    "damaged": False,
+    "announced_seconds": 0.0,
 }
 
 

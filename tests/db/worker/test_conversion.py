@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import call_command
-from pytest_django import Settings
 
 from denoise_relay import engine
 from denoise_relay.backends.base import Limits, Media, Result, Run
 from denoise_relay.backends.upstream.accepted import contract_extension
 from denoise_relay.conf import RelaySettings
-from denoise_relay.engine.child.probe import probe_file
 from denoise_relay.jobs import actions, deletion
 from denoise_relay.models import Job, media_storage
 from denoise_relay.runtime import database
-from denoise_relay.testing import ScriptedUpstream
 from tests import corpus
 from tests.db.checks import checked_events
 from tests.db.factories import make_job
@@ -64,39 +58,6 @@ async def done_by(backend: ContractBackend, job: Job) -> Job:
         (found,) = await ended(job)
     assert found.status == "done", (found.message, found.error_detail)
     return found
-
-
-@pytest.mark.parametrize("kind", corpus.KINDS, ids=lambda kind: kind.name)
-def test_the_contract_takes_what_it_lists(kind: corpus.Kind, tmp_path: Path) -> None:
-    path = tmp_path / "upload"
-    path.write_bytes(corpus.content(kind.name))
-    facts = probe_file(path)
-    media = Media(
-        extension=kind.name.rpartition(".")[2],
-        container=facts.container,
-        codec=facts.codec,
-        has_video=facts.has_video,
-    )
-    taken = contract_extension(media)
-    assert (taken is not None) is kind.as_it_is
-    if media.extension in ("wav", "mp3", "m4a", "flac", "ogg", "mp4", "mov", "mkv", "webm", "avi"):
-        assert taken == media.extension  # as it was before
-
-
-@pytest.mark.parametrize(
-    ("extension", "container", "codec", "taken"),
-    [
-        ("opus", "ogg", "opus", "ogg"),
-        ("mp3", "wav", "pcm_s16le", "wav"),
-        ("wav", "amr", "amrnb", None),
-        ("mka", "matroska", "aac", None),
-        ("spx", "ogg", "speex", None),
-        ("", "mov", "aac", "m4a"),
-    ],
-)
-def test_content_decides(extension: str, container: str, codec: str, taken: str | None) -> None:
-    media = Media(extension=extension, container=container, codec=codec, has_video=False)
-    assert contract_extension(media) == taken
 
 
 async def test_it_is_converted_stored_and_sent() -> None:
@@ -266,36 +227,3 @@ async def test_what_is_cut_into_parts_is_not_converted_before() -> None:
     assert found.status == "done", found.error_detail
     assert not found.sent
     assert {extension for extension, _sent, _size in backend.got} == {"flac"}
-
-
-@pytest.fixture
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.mark.parametrize("backend", ["upstream", "local"])
-@pytest.mark.parametrize("name", corpus.ONCE_REFUSED)
-def test_in_the_shell(
-    name: str, backend: str, upstream: ScriptedUpstream, settings: Settings, tmp_path: Path
-) -> None:
-    settings.DENOISE_RELAY = {
-        "BACKEND": backend,
-        "WORKER": "embedded",
-        "UPSTREAM_URL": upstream.url,
-        "API_KEY": upstream.key,
-        "ALLOWED_RESULT_HOSTS": (upstream.netloc,),
-        "VERIFY_RESULTS": backend == "local",
-        "ANALYSE_RESULTS": False,
-    }
-    path = tmp_path / name
-    path.write_bytes(corpus.content(name))
-    out, err = StringIO(), StringIO()
-    call_command("denoise", str(path), stdout=out, stderr=err)
-    (written,) = out.getvalue().splitlines()
-    assert Path(written).stat().st_size
-    job = Job.objects.get()
-    assert (job.status, job.backend) == ("done", backend)
-    if backend == "upstream":
-        (record,) = upstream.records
-        assert record.file_name.rpartition(".")[2] in ("flac", "ogg", "m4a")

@@ -99,7 +99,6 @@ class Stepper:
         if self._outer is not None:
             _leave(self._loop, self._outer)
         _enter(self._loop, self._spare.task)
-        self._entered = True
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1

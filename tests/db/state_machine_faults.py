@@ -31,7 +31,7 @@ from denoise_relay.runtime import database
 from tests.db.lost_answers import lost_answers
 from tests.db.replicas import PRIMARY
 from tests.db.state_machine_base import Model
-from tests.db.state_machine_parts import Known, Socket, State, row_of_event
+from tests.db.state_machine_parts import OUTDATED, Known, Socket, State, row_of_event
 
 pick = st.integers(min_value=0, max_value=11)
 #: What the policy says no to: keys (by their number) and jobs.
@@ -121,6 +121,8 @@ class Faults(Model):
             )
         self.jobs = [replace(job) for job in state.known]
         self.journal = state.journal
+        watched = [each for web in self.webs for each in web.feed._jobs.values()]
+        OUTDATED.update(each.tail for each in watched if each.tail is not None)
         for socket in (socket for web in self.webs for socket in web.sockets):
             for job, told in socket.told.items():
                 told.gone_back = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 import msgspec
 
@@ -17,6 +18,7 @@ from denoise_relay.events import Event, Stage
 from denoise_relay.frames import Frame
 from denoise_relay.live.consumers import ManyConsumer
 from denoise_relay.live.feed import Feed
+from denoise_relay.live.tails import Tail
 from denoise_relay.live.watcher import Watcher
 from denoise_relay.models import Job
 
@@ -57,7 +59,8 @@ class Told:
     #: The `after` with which it was watched.
     after: int | None
     frames: list[dict[str, Any]] = field(default_factory=list)
-    #: The database went back while it was watched: frames may be of several histories.
+    #: The database went back while it was watched, or what others had read before was shown to this
+    #: viewer, too: frames may be of several histories.
     gone_back: bool = False
     #: So it did after the end was on its way: nobody tells this viewer that there is none yet.
     end_taken_back: bool = False
@@ -83,6 +86,8 @@ class Told:
                 assert fact_of(frame) in ever
 
 
+#: What was read before the database went back, and is kept for viewers who come.
+OUTDATED: WeakSet[Tail] = WeakSet()
 #: seq, stage, pct and message of an event.
 Fact = tuple[int, str, float, str]
 #: What viewers of a job are told that is not there any more.
@@ -110,6 +115,7 @@ class Socket(ManyConsumer):
 
     def __init__(self, feed: Feed, viewer: Viewer) -> None:
         super().__init__()
+        self._feed = feed
         self.scope: dict[str, Any] = {}
         self.bad_inputs, self.closed = 0, False
         self.viewer = viewer
@@ -130,7 +136,9 @@ class Socket(ManyConsumer):
 
     async def watch(self, job: Job, after: int | None) -> None:
         """As `ManyConsumer` does when a client asks."""
-        self.told[job.pk] = Told(after=after)
+        watched = self._feed._jobs.get(job.pk)
+        outdated = watched is not None and watched.tail is not None and watched.tail in OUTDATED
+        self.told[job.pk] = Told(after=after, gone_back=outdated)
         await super().watch(job, after)
 
     async def read(self) -> None:

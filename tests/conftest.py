@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from django.db import connection
+from django.utils import translation
 
 TIERS = Path(__file__).parent
 # One example may take as long as a busy machine takes for it; pytest's time limit ends a test.
@@ -45,3 +47,10 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests talk to this machine only, whatever proxy the environment names."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_language() -> Iterator[None]:
+    """Forget the language of the last request: Django leaves it active in the thread."""
+    yield
+    translation.deactivate()

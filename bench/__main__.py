@@ -27,7 +27,7 @@ from bench.scaling.measured import NotMeasured
 
 #: In this order; with the seconds that two rounds may take before the area is ended.
 AREAS = {
-    "fanout": 480,
+    "fanout": 1200,
     "idle": 150,
     "pubsub": 240,
     "ingest": 240,

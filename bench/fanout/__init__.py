@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 
 from bench.fanout import ways
 from bench.fanout.measuring import measure
@@ -104,11 +105,12 @@ def _again_if_it_fails(
     session: str,
 ) -> Values:
     """What a way measured. On a busy machine a server may refuse one of thousands of viewers."""
+    measured = partial(_measured, number, way, cases, environment, session)
     try:
-        return _measured(number, way, cases, environment, session)
+        return measured()
     except (OSError, RuntimeError) as error:
         print(f"{way.name} is measured again, after {type(error).__name__}: {error}", flush=True)
-        return _measured(number, way, cases, environment, session)
+        return measured()
 
 
 def _measured(

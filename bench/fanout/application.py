@@ -26,6 +26,7 @@ from channels.routing import URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from bench.fanout import control, frames  # noqa: E402
+from bench.tutorial import TutorialConsumer  # noqa: E402
 from denoise_relay.asgi import relay_application  # noqa: E402
 from denoise_relay.events import Event, Stage  # noqa: E402
 from denoise_relay.pubsub import publisher  # noqa: E402
@@ -38,21 +39,6 @@ def _soon(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.get_running_loop().create_task(work, name="bench-publish")
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
-
-
-class TutorialConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is untyped
-    """The way of the tutorial: each socket is a member of a group, and encodes for itself."""
-
-    async def connect(self) -> None:
-        self.group = self.scope["url_route"]["kwargs"]["job"].hex
-        await self.channel_layer.group_add(self.group, self.channel_name)
-        await self.accept()
-
-    async def disconnect(self, code: int) -> None:
-        await self.channel_layer.group_discard(self.group, self.channel_name)
-
-    async def job_update(self, event: dict[str, Any]) -> None:
-        await self.send(text_data=json.dumps(event["body"]))
 
 
 class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
